@@ -1,0 +1,131 @@
+-- Everything that happens because its time has come, in one order of precedence.
+local finish = require("lib.finish")
+local gates = require("lib.gates")
+local keys = require("lib.keys")
+local lease = require("lib.lease")
+local limits = require("generated.limits")
+local record = require("lib.record")
+local retry = require("lib.retry")
+local transition = require("lib.transition")
+
+local due = {}
+
+local function is_due(x, field, now_ms)
+  local at_ms = record.number(x, field)
+  return at_ms ~= nil and at_ms <= now_ms
+end
+
+local function ended(x)
+  return x.f.ended_at ~= nil
+end
+
+local function time_out(x, now_ms)
+  -- Half of the jitter: nobody is there to draw a number.
+  local retry_at = retry.at(x, "timeout", 500000, now_ms)
+  local leaf = transition.apply(x, "timeOut", { retryLeft = retry_at ~= nil })
+  if leaf == "delayed.retry" then
+    lease.log_attempt(x, "timeout", now_ms)
+    lease.release(x)
+    record.set(x, "retries", (record.number(x, "retries") or 0) + 1)
+    record.set(x, "not_before", retry_at)
+    redis.call("DEL", keys.ending(x.id))
+    transition.commit(x, now_ms)
+  else
+    finish.commit(x, "attempt_timeout", nil, now_ms)
+  end
+end
+
+-- Takes a lease away after it ran out or was revoked.
+function due.lose_lease(x, event, now_ms)
+  local allowed = record.number(x, "reclaims_max") or limits.reclaims_default
+  local exhausted = (record.number(x, "reclaims") or 0) >= allowed
+  transition.apply(x, event, { reclaimsExhausted = exhausted })
+  if exhausted then
+    finish.commit(x, "max_reclaims_exceeded", nil, now_ms)
+  else
+    lease.release(x)
+    transition.commit(x, now_ms)
+  end
+end
+
+-- Applies to one execution whatever is due: deadline, then attempt timeout, then lease expiry, then
+-- lapsed grants and delays. Returns whether anything changed.
+function due.apply(x, now_ms)
+  local f = x.f
+  if ended(x) then
+    return false
+  end
+  if is_due(x, "deadline_at", now_ms) then
+    transition.apply(x, "expire", {})
+    finish.commit(x, "deadline", nil, now_ms)
+    return true
+  end
+  if f.state == "leased.held" then
+    if is_due(x, "attempt_deadline_at", now_ms) then
+      time_out(x, now_ms)
+      return true
+    end
+    if is_due(x, "expires_at", now_ms) then
+      due.lose_lease(x, "loseLease", now_ms)
+      return true
+    end
+    return false
+  end
+  local changed = false
+  if is_due(x, "grant_until", now_ms) then
+    record.set(x, "grant_id", nil)
+    record.set(x, "grant_worker", nil)
+    record.set(x, "grant_until", nil)
+    changed = true
+  end
+  if is_due(x, "not_before", now_ms) and transition.accepts(x, "promote") then
+    gates.facts(x, now_ms)
+    transition.apply(x, "promote", {})
+    changed = true
+  end
+  if changed then
+    transition.commit(x, now_ms)
+  end
+  return changed
+end
+
+local function promote_from(key, now_ms, count)
+  local ids =
+    redis.call("ZRANGEBYSCORE", key, "-inf", string.format("%.0f", now_ms), "LIMIT", 0, count)
+  for _, id in ipairs(ids) do
+    local x = record.load(id)
+    if x == nil then
+      redis.call("ZREM", key, id)
+    else
+      due.apply(x, now_ms)
+    end
+  end
+  return #ids
+end
+
+-- Applies what is due in this partition, at most `count` executions. Returns how many there were.
+function due.promote(now_ms, count)
+  local done = promote_from(keys.index("leased"), now_ms, count)
+  if done < count then
+    done = done + promote_from(keys.index("delayed"), now_ms, count - done)
+  end
+  if done < count then
+    done = done + promote_from(keys.timers(), now_ms, count - done)
+  end
+  return done
+end
+
+-- The next time at which something becomes due, or nil.
+function due.next_at()
+  local next_ms
+  for _, key in ipairs({ keys.index("leased"), keys.index("delayed"), keys.timers() }) do
+    local head = redis.call("ZRANGE", key, 0, 0, "WITHSCORES")
+    local at_ms = tonumber(head[2])
+    if at_ms ~= nil and (next_ms == nil or at_ms < next_ms) then
+      next_ms = at_ms
+    end
+  end
+  return next_ms
+end
+
+return due

@@ -1,0 +1,73 @@
+-- The check that a caller still owns the execution, in its one fixed order.
+local due = require("lib.due")
+local op = require("lib.op")
+local record = require("lib.record")
+
+local fence = {}
+
+local function owns(x, arg)
+  return x.f.lease_id == arg.lease_id
+    and tonumber(x.f.epoch) == arg.epoch
+    and tonumber(x.f.attempt) == arg.attempt
+end
+
+-- Tells a refused caller where the execution is now.
+function fence.not_active(x)
+  return op.refuse("execution_not_active", {
+    state = x.f.state,
+    epoch = x.f.epoch or "0",
+    attempt = x.f.attempt or "",
+    reason = x.f.reason or "",
+  })
+end
+
+local function leased(x)
+  return x.f.state:sub(1, 7) == "leased."
+end
+
+-- Loads the execution for the holder of its lease. Returns it, or nil and the refusal, or nil, the
+-- settlement of this very lease and the execution.
+function fence.check(arg, now_ms)
+  local x = record.load(arg.id)
+  if x == nil then
+    return nil, op.refuse("execution_not_found", {})
+  end
+  due.apply(x, now_ms)
+  local own = owns(x, arg)
+  if not leased(x) then
+    if own and x.f.settled ~= nil then
+      return nil, fence.not_active(x), x
+    end
+    return nil, fence.not_active(x)
+  end
+  if not own then
+    return nil, op.refuse("stale_lease", { epoch = x.f.epoch, attempt = x.f.attempt })
+  end
+  if x.f.state == "leased.revoked" then
+    return nil, op.refuse("lease_revoked", {})
+  elseif x.f.state == "leased.expired" then
+    return nil, op.refuse("lease_expired", {})
+  end
+  return x
+end
+
+-- Like check, for the operations that give the lease back: the same call again is recognised by
+-- its settlement. Returns the execution, or nil and the answer.
+function fence.check_settle(operation, arg, now_ms, replay)
+  local x, refusal, settled = fence.check(arg, now_ms)
+  if settled == nil then
+    return x, refusal
+  end
+  local by, digest, rest = settled.f.settled:match("^(%S+) (%S+) ?(.*)$")
+  if by == operation and digest == arg.digest then
+    return nil, replay(rest)
+  end
+  return nil, op.refuse("already_settled", { operation = by, outcome = rest })
+end
+
+-- Records what this lease was given back for, so that the same call can be answered again.
+function fence.settle(x, operation, digest, rest)
+  record.set(x, "settled", operation .. " " .. digest .. (rest and " " .. rest or ""))
+end
+
+return fence

@@ -1,0 +1,49 @@
+-- The end of an execution, shared by every way of ending.
+local keys = require("lib.keys")
+local lease = require("lib.lease")
+local record = require("lib.record")
+local transition = require("lib.transition")
+local wake = require("lib.wake")
+
+local finish = {}
+
+-- Clears what only unfinished work has, after the lifecycle has accepted the ending. `reason` is a
+-- short word; `ending` holds the result or the failure as bytes, nil when there is none.
+function finish.commit(x, reason, ending, now_ms)
+  if x.f.expires_at ~= nil then
+    lease.release(x)
+  end
+  for _, field in ipairs({
+    "attempt_left_ms",
+    "block_reason",
+    "grant_id",
+    "grant_until",
+    "grant_worker",
+    "not_before",
+    "parked",
+    "replaying",
+  }) do
+    record.set(x, field, nil)
+  end
+  if reason ~= "failed" then
+    -- An earlier attempt's failure class is not why this execution ended.
+    record.set(x, "class", nil)
+  end
+  record.set(x, "ended_at", now_ms)
+  record.set(x, "reason", reason)
+  if ending ~= nil then
+    redis.call("SET", keys.ending(x.id), ending)
+  else
+    -- An earlier attempt's failure must not pass for how the execution ended.
+    if x.f.retries ~= nil then
+      redis.call("DEL", keys.ending(x.id))
+    end
+  end
+  if x.f.watched ~= nil then
+    wake.ended(x.id)
+    record.set(x, "watched", nil)
+  end
+  transition.commit(x, now_ms)
+end
+
+return finish

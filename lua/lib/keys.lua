@@ -1,0 +1,68 @@
+-- Every key of a partition, built from its hash tag; no other module concatenates key text.
+local keys = {}
+
+local prefix
+
+-- Binds the partition that this call works on: `{hf:<namespace>:<number>}`.
+function keys.bind(tag)
+  prefix = tag .. ":"
+end
+
+-- What one execution owns; each key exists only when there is something to hold.
+function keys.execution(id)
+  return prefix .. "x:" .. id
+end
+function keys.input(id)
+  return prefix .. "in:" .. id
+end
+function keys.ending(id)
+  return prefix .. "out:" .. id
+end
+function keys.note(id)
+  return prefix .. "note:" .. id
+end
+function keys.tags(id)
+  return prefix .. "tags:" .. id
+end
+function keys.attempts(id)
+  return prefix .. "attempts:" .. id
+end
+function keys.idempotency(digest)
+  return prefix .. "key:" .. digest
+end
+
+-- What the partition shares: indexes by name, the listing, timers, lanes, live leases, sleepers.
+function keys.index(name)
+  return prefix .. name
+end
+function keys.routed_index(name, route)
+  return prefix .. name .. ":" .. route
+end
+function keys.routes(lane)
+  return prefix .. "routes:" .. lane
+end
+function keys.executions()
+  return prefix .. "executions"
+end
+function keys.timers()
+  return prefix .. "timers"
+end
+function keys.lanes()
+  return prefix .. "lanes"
+end
+function keys.leases()
+  return prefix .. "leases"
+end
+function keys.sleepers()
+  return prefix .. "sleepers"
+end
+function keys.config()
+  return prefix .. "config"
+end
+
+-- The channel on which this partition wakes sleepers and tells watched endings.
+function keys.channel()
+  return prefix .. "wake"
+end
+
+return keys

@@ -1,0 +1,123 @@
+-- Giving a lease and taking it back.
+local keys = require("lib.keys")
+local limits = require("generated.limits")
+local record = require("lib.record")
+local rows = require("lib.rows")
+local transition = require("lib.transition")
+
+local lease = {}
+
+-- Remembers how an attempt ended that is not the execution's last word.
+function lease.log_attempt(x, how, now_ms)
+  local entry = table.concat({
+    x.f.attempt,
+    x.f.attempt_type or "initial",
+    x.f.epoch,
+    x.f.worker,
+    x.f.started_at,
+    string.format("%.0f", now_ms),
+    how,
+  }, " ")
+  local key = keys.attempts(x.id)
+  redis.call("RPUSH", key, entry)
+  redis.call("LTRIM", key, -limits.attempt_log_max, -1)
+end
+
+-- Clears what only a live lease has. The lease id, epoch and attempt stay: replays need them.
+function lease.release(x)
+  redis.call("HDEL", keys.leases(), x.f.lease_id)
+  record.set(x, "expires_at", nil)
+  record.set(x, "lease_ms", nil)
+  record.set(x, "attempt_deadline_at", nil)
+end
+
+local function attempt_type(x, reclaimed)
+  if reclaimed then
+    return "reclaim"
+  elseif x.f.replaying ~= nil then
+    return "replay"
+  end
+  return x.f.attempt ~= nil and "retry" or nil
+end
+
+-- Returns how long the new attempt may take, if that is limited.
+local function begin_attempt(x, lost, now_ms)
+  if lost then
+    lease.log_attempt(x, lost, now_ms)
+    record.set(x, "reclaims", (record.number(x, "reclaims") or 0) + 1)
+  end
+  record.set(x, "attempt_type", attempt_type(x, lost))
+  record.set(x, "attempt", (record.number(x, "attempt") or -1) + 1)
+  record.set(x, "started_at", now_ms)
+  record.set(x, "replaying", nil)
+  if x.f.progress ~= nil or x.f.noted ~= nil then
+    record.set(x, "progress", nil)
+    record.set(x, "noted", nil)
+    redis.call("DEL", keys.note(x.id))
+  end
+  return record.number(x, "attempt_timeout_ms")
+end
+
+local function continue_attempt(x)
+  local left_ms = record.number(x, "attempt_left_ms")
+  record.set(x, "parked", nil)
+  record.set(x, "attempt_left_ms", nil)
+  return left_ms
+end
+
+local lost_by = { ["leased.expired"] = "expired", ["leased.revoked"] = "revoked" }
+
+-- Puts the execution under a new lease and commits it. A new attempt begins unless an interrupted
+-- one continues.
+function lease.grant(x, lease_id, arg, now_ms, now_us)
+  local lost = lost_by[x.f.state]
+  local continues = x.f.parked ~= nil
+  transition.apply(x, "claim", {})
+  local left_ms
+  if continues then
+    left_ms = continue_attempt(x)
+  else
+    left_ms = begin_attempt(x, lost, now_ms)
+  end
+  -- The server's microseconds keep the epoch growing even when a failover lost the newest writes.
+  record.set(x, "epoch", math.max((record.number(x, "epoch") or 0) + 1, now_us))
+  record.set(x, "lease_id", lease_id)
+  record.set(x, "lease_kind", (continues or lost) and "resumed" or nil)
+  record.set(x, "lease_ms", arg.lease_ms)
+  record.set(x, "expires_at", now_ms + arg.lease_ms)
+  record.set(x, "worker", arg.worker)
+  record.set(x, "attempt_deadline_at", left_ms and now_ms + left_ms)
+  record.set(x, "settled", nil)
+  record.set(x, "grant_id", nil)
+  record.set(x, "grant_worker", nil)
+  record.set(x, "grant_until", nil)
+  redis.call("HSET", keys.leases(), lease_id, x.id)
+  transition.commit(x, now_ms)
+end
+
+-- The execution as its new holder gets it.
+function lease.claimed_row(x)
+  local f = x.f
+  local fields = {
+    id = x.id,
+    kind = f.lease_kind or "fresh",
+    lane = f.lane,
+    task = f.task,
+    attempt = f.attempt,
+    attempt_type = f.attempt_type or "initial",
+    lease_id = f.lease_id,
+    epoch = f.epoch,
+    lease_ms = f.lease_ms,
+    expires_at = f.expires_at,
+    attempt_deadline_at = f.attempt_deadline_at,
+    created_at = f.created_at,
+    input = redis.call("GET", keys.input(x.id)) or "",
+  }
+  local row = {}
+  for position, declared in ipairs(rows.claimed) do
+    row[position] = fields[declared:match("^[%l_]+")] or false
+  end
+  return row
+end
+
+return lease

@@ -1,0 +1,355 @@
+-- Operations as data: names, arguments, outcomes; the only module that knows wire positions.
+local clock = require("lib.clock")
+local keys = require("lib.keys")
+local limits = require("generated.limits")
+local retry = require("lib.retry")
+local wake = require("lib.wake")
+
+local op = {}
+local registry = {}
+
+-- Decoders return the value, or nil and what is wrong. An absent optional argument is "".
+local function whole(text)
+  if not text:find("^%d+$") or #text > 16 then
+    return nil
+  end
+  return tonumber(text)
+end
+
+local function word(text)
+  if #text < 1 or #text > limits.word_bytes or text:find("[%c%s|,]") then
+    return nil, "must be 1 to 64 bytes without white space, commas or bars"
+  end
+  return text
+end
+
+local function words(text, bytes_max, count_max)
+  if #text > bytes_max or text:find("^,") or text:find(",,") or text:find(",$") then
+    return nil, "must be a list of words"
+  end
+  local list = {}
+  for item in text:gmatch("[^,]+") do
+    if item:find("[%c%s|]") then
+      return nil, "must be words without white space or bars"
+    end
+    list[#list + 1] = item
+  end
+  if #list > count_max then
+    return nil, "has too many words"
+  end
+  return list
+end
+
+local decoders = {
+  id = function(text)
+    if #text ~= 26 or text:find("[^0-9a-hjkmnp-tv-z]") then
+      return nil, "is not an execution id"
+    end
+    return text
+  end,
+  word = word,
+  digest = function(text)
+    if #text ~= 22 or text:find("[^%w_-]") then
+      return nil, "is not a digest"
+    end
+    return text
+  end,
+  text = function(text)
+    if #text > limits.text_bytes then
+      return nil, "is longer than 2048 bytes"
+    end
+    return text
+  end,
+  input = function(text)
+    if #text > limits.input_bytes then
+      return nil, "is larger than 1 MiB"
+    end
+    return text
+  end,
+  failure = function(text)
+    if #text > limits.failure_bytes then
+      return nil, "is larger than 96 KiB"
+    end
+    return text
+  end,
+  tags = function(text)
+    if #text > limits.tags_bytes then
+      return nil, "is larger than 16 KiB"
+    end
+    return text
+  end,
+  flag = function(text)
+    if text ~= "0" and text ~= "1" then
+      return nil, "is neither 0 nor 1"
+    end
+    return text == "1"
+  end,
+  class = function(text)
+    if not limits.failure_classes[text] then
+      return nil, "is not a failure class"
+    end
+    return text
+  end,
+  lane_state = function(text)
+    if not limits.lane_states[text] then
+      return nil, "is not a lane state"
+    end
+    return text
+  end,
+  retry = function(text)
+    local policy = #text <= limits.word_bytes and retry.parse(text) or nil
+    if
+      policy == nil
+      or policy.attempts < limits.attempts_max.min
+      or policy.attempts > limits.attempts_max.max
+      or policy.first_ms < limits.backoff_ms.min
+      or policy.first_ms > limits.backoff_ms.max
+      or policy.longest_ms < limits.backoff_ms.min
+      or policy.longest_ms > limits.backoff_ms.max
+      or policy.multiplier * 1000 < limits.multiplier_milli.min
+      or policy.multiplier * 1000 > limits.multiplier_milli.max
+    then
+      return nil, "is not a retry policy"
+    end
+    return text
+  end,
+  capabilities = function(text)
+    local list, why = words(text, limits.capabilities_bytes, limits.capabilities_count)
+    if list == nil then
+      return nil, why
+    end
+    return text
+  end,
+  lanes = function(text)
+    local list, why = words(text, 2048, limits.lanes_per_claim)
+    if list == nil or #list == 0 then
+      return nil, why or "names no lane"
+    end
+    for _, lane in ipairs(list) do
+      if #lane > limits.word_bytes then
+        return nil, "names a lane longer than 64 bytes"
+      end
+    end
+    return list
+  end,
+  grant_of = function(text)
+    if text ~= "runnable" and text ~= "leased" then
+      return nil, "must be runnable or leased"
+    end
+    return text
+  end,
+  -- Leaves room for the position that each granted lease appends.
+  lease_stem = function(text)
+    if #text > limits.word_bytes - 4 then
+      return nil, "is longer than 60 bytes"
+    end
+    return word(text)
+  end,
+  kinds = function(text)
+    if text == "" or text:find("[^frc]") then
+      return nil, "must name fresh, resumed or reclaimable work"
+    end
+    return text
+  end,
+}
+
+local function decoder_of(kind)
+  if decoders[kind] ~= nil then
+    return decoders[kind]
+  end
+  local bound = limits[kind]
+  return function(text)
+    local value = whole(text)
+    if value == nil or value < bound.min or value > bound.max then
+      return nil, string.format("must be a whole number from %.0f to %.0f", bound.min, bound.max)
+    end
+    return value
+  end
+end
+
+local strict = {
+  __index = function(_, name)
+    error("HOLDFAST_BUG no such name: " .. tostring(name))
+  end,
+}
+
+-- Prepares an operation when it is first called: while a library loads, a server offers none of
+-- Lua's own functions.
+local function prepare(spec)
+  local plan = {}
+  for _, text in ipairs(spec.args) do
+    local name, kind, optional = text:match("^([%l_]+):([%l_]+)(%??)$")
+    plan[#plan + 1] = { name = name, decode = decoder_of(kind), optional = optional == "?" }
+  end
+  spec.plan = plan
+  -- An optional argument travels as "0", or as "1" followed by its text.
+  spec.arity = #plan
+end
+
+local function arity(spec)
+  if spec.arity == nil then
+    prepare(spec)
+  end
+  return spec.arity
+end
+
+-- Declares an operation: name, events that it may apply, arguments, outcomes, and how it runs.
+function op.define(spec)
+  registry[spec.name] = spec
+  return spec
+end
+
+-- An answer that a correct caller cannot expect: a code of the error catalogue and facts.
+function op.refuse(code, details)
+  local reply = { "refused", code }
+  local names = {}
+  for name in pairs(details) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    reply[#reply + 1] = name
+    reply[#reply + 1] = tostring(details[name])
+  end
+  return { refusal = reply }
+end
+
+-- An expected answer: one of the outcomes that the operation declares.
+function op.outcome(name, fields)
+  return { name = name, fields = fields or {} }
+end
+
+local function encode_field(kind, value)
+  if kind == "flag" then
+    return value and 1 or 0
+  elseif value == nil then
+    return false
+  elseif type(value) == "number" then
+    return string.format("%.0f", value)
+  end
+  -- Lists, maps and rows are flat already.
+  return value
+end
+
+local function encode_fields(declared, fields)
+  local row = {}
+  for position, text in ipairs(declared) do
+    local name, kind = text:match("^([%l_]+):([%l_]+)")
+    row[position] = encode_field(kind, fields[name])
+  end
+  return row
+end
+
+local function encode(spec, answer)
+  if answer.refusal ~= nil then
+    return answer.refusal
+  end
+  local declared = spec.returns[answer.name]
+  if declared == nil then
+    error("HOLDFAST_BUG undeclared outcome " .. answer.name .. " of " .. spec.name)
+  end
+  local reply = encode_fields(declared, answer.fields)
+  table.insert(reply, 1, answer.name)
+  return reply
+end
+
+local function decode(spec, args, first)
+  local arg = {}
+  for position, slot in ipairs(spec.plan) do
+    local text = args[first + position - 1]
+    local value, why
+    if slot.optional and text == "0" then
+      value = false
+    else
+      if slot.optional then
+        text = text:sub(1, 1) == "1" and text:sub(2) or nil
+      end
+      if text == nil then
+        why = "is not marked as absent or present"
+      else
+        value, why = slot.decode(text)
+      end
+    end
+    if value == nil then
+      return nil, op.refuse("invalid_input", { argument = slot.name, why = why })
+    end
+    arg[slot.name] = value
+  end
+  return setmetatable(arg, strict)
+end
+
+local function run_one(spec, args, first, now_ms, now_us)
+  local arg, refusal = decode(spec, args, first)
+  if arg == nil then
+    return refusal.refusal
+  end
+  local ok, answer = pcall(spec.run, arg, now_ms, now_us)
+  if ok then
+    ok, answer = pcall(encode, spec, answer)
+  end
+  if ok then
+    return answer
+  end
+  return { "fault", type(answer) == "table" and answer.err or tostring(answer) }
+end
+
+-- The whole batch is measured before anything runs, so that a malformed one changes nothing.
+local function measure(args, reads_only)
+  local starts, position = {}, 1
+  while position <= #args do
+    local spec = registry[args[position]]
+    if spec == nil or position + arity(spec) > #args or (reads_only and not spec.reads) then
+      return nil
+    end
+    starts[#starts + 1] = position
+    position = position + spec.arity + 1
+  end
+  return starts
+end
+
+local done
+
+-- Whether this is the first time that the current call asks for `name`.
+function op.first(name)
+  local first = not done[name]
+  done[name] = true
+  return first
+end
+
+local function serve(tags, args, reads_only)
+  local starts = #tags == 1 and measure(args, reads_only) or nil
+  if starts == nil then
+    return redis.error_reply("HOLDFAST_MALFORMED the call does not fit this library")
+  end
+  keys.bind(tags[1])
+  wake.begin()
+  done = {}
+  local now_ms, now_us = clock.read()
+  local replies = {}
+  for index, position in ipairs(starts) do
+    replies[index] = run_one(registry[args[position]], args, position + 1, now_ms, now_us)
+  end
+  if not reads_only then
+    wake.finish(now_ms)
+  end
+  return replies
+end
+
+-- Registers the two entry points of the library: one that may write, one that only reads.
+function op.register(name)
+  redis.register_function({
+    function_name = name,
+    callback = function(tags, args)
+      return serve(tags, args, false)
+    end,
+  })
+  redis.register_function({
+    function_name = name .. "_read",
+    callback = function(tags, args)
+      return serve(tags, args, true)
+    end,
+    flags = { "no-writes" },
+  })
+end
+
+return op

@@ -1,0 +1,23 @@
+-- Removes everything that is stored about one ended execution, in one step.
+local keys = require("lib.keys")
+local transition = require("lib.transition")
+
+local purge = {}
+
+function purge.remove(x)
+  transition.remove(x)
+  if x.f.key ~= nil then
+    redis.call("DEL", keys.idempotency(x.f.key))
+  end
+  redis.call(
+    "DEL",
+    keys.execution(x.id),
+    keys.input(x.id),
+    keys.ending(x.id),
+    keys.note(x.id),
+    keys.tags(x.id),
+    keys.attempts(x.id)
+  )
+end
+
+return purge

@@ -1,0 +1,149 @@
+-- The only writer of state fields and of index membership.
+local keys = require("lib.keys")
+local lifecycle = require("generated.lifecycle")
+local limits = require("generated.limits")
+local record = require("lib.record")
+local wake = require("lib.wake")
+
+local transition = {}
+
+-- Indexes that claims read: one per lane and set of required capabilities.
+local routed = { ready = true, resumed = true, reclaimable = true }
+
+local function leaf_of(x)
+  return lifecycle[x.f.state or "absent"]
+end
+
+-- Whether the lifecycle accepts the event now.
+function transition.accepts(x, event)
+  return leaf_of(x).on[event] ~= nil
+end
+
+-- Moves the execution by the event under the facts that hold; an event that its leaf does not
+-- know is a bug of the calling operation, which must have refused before.
+function transition.apply(x, event, facts)
+  local leaf = leaf_of(x)
+  local candidates = leaf.on[event]
+  if candidates == nil then
+    error("HOLDFAST_BUG " .. (x.f.state or "absent") .. " does not accept " .. event)
+  end
+  if x.left == nil then
+    x.left = leaf
+  end
+  for _, candidate in ipairs(candidates) do
+    if candidate.fact == nil or facts[candidate.fact] then
+      record.set(x, "state", candidate.target)
+      return candidate.target
+    end
+  end
+end
+
+function transition.route(x)
+  local capabilities = x.f.capabilities
+  if capabilities == nil then
+    return x.f.lane
+  end
+  return x.f.lane .. "|" .. capabilities
+end
+
+local function index_key(index, x)
+  if routed[index] then
+    return keys.routed_index(index, transition.route(x))
+  end
+  return keys.index(index)
+end
+
+local function earliest(a, b)
+  if a == nil or (b ~= nil and b < a) then
+    return b
+  end
+  return a
+end
+
+local score_of = {
+  -- Higher priority first, then older first; a live grant takes the row out of everybody's way.
+  claimable = function(x)
+    if x.f.grant_until ~= nil then
+      return limits.granted_score
+    end
+    return tonumber(x.f.created_at) - (tonumber(x.f.priority) or 0) * limits.priority_step_ms
+  end,
+  leased = function(x)
+    return earliest(record.number(x, "expires_at"), record.number(x, "attempt_deadline_at"))
+  end,
+  delayed = function(x)
+    return record.number(x, "not_before")
+  end,
+  terminal = function(x)
+    return record.number(x, "ended_at")
+      + (record.number(x, "retention_ms") or limits.retention_default_ms)
+  end,
+}
+score_of.ready = score_of.claimable
+score_of.resumed = score_of.claimable
+score_of.reclaimable = score_of.claimable
+
+local function score(index, x)
+  local rule = score_of[index]
+  if rule == nil then
+    return record.number(x, "created_at")
+  end
+  return rule(x)
+end
+
+-- Times that are not the score of the execution's own index.
+local function timer_of(x)
+  if leaf_of(x).index == "terminal" then
+    return nil
+  end
+  return earliest(record.number(x, "deadline_at"), record.number(x, "grant_until"))
+end
+
+local function save_timer(x)
+  local at_ms = timer_of(x)
+  if at_ms ~= nil then
+    redis.call("ZADD", keys.timers(), string.format("%.0f", at_ms), x.id)
+  else
+    redis.call("ZREM", keys.timers(), x.id)
+  end
+end
+
+local function announce(x, index, at_ms, now_ms)
+  if routed[index] then
+    wake.lane(x.f.lane, now_ms)
+  elseif index == "leased" or index == "delayed" then
+    wake.lane(x.f.lane, at_ms)
+  end
+end
+
+-- Writes the execution and moves or rescores its index row. Nothing in here can fail.
+function transition.commit(x, now_ms)
+  record.set(x, "updated_at", now_ms)
+  local timed = x.dirty.deadline_at or x.dirty.grant_until or (x.dirty.state and x.f.deadline_at)
+  local leaf = leaf_of(x)
+  local left = x.left or leaf
+  record.save(x)
+  local key = index_key(leaf.index, x)
+  if left.index ~= "none" and left.index ~= leaf.index then
+    redis.call("ZREM", index_key(left.index, x), x.id)
+  end
+  local at_ms = score(leaf.index, x)
+  redis.call("ZADD", key, string.format("%.0f", at_ms), x.id)
+  if routed[leaf.index] and x.f.capabilities ~= nil then
+    redis.call("SADD", keys.routes(x.f.lane), x.f.capabilities)
+  end
+  if timed then
+    save_timer(x)
+  end
+  announce(x, leaf.index, at_ms, now_ms)
+  x.left = nil
+end
+
+-- Forgets an execution in its own index, the listing and the timers.
+function transition.remove(x)
+  redis.call("ZREM", index_key(leaf_of(x).index, x), x.id)
+  redis.call("ZREM", keys.executions(), x.id)
+  redis.call("ZREM", keys.timers(), x.id)
+end
+
+return transition

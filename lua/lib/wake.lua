@@ -1,0 +1,80 @@
+-- Wakes sleeping claims: remembers which lanes have sleepers and tells them when to look again.
+local keys = require("lib.keys")
+
+local wake = {}
+
+-- lane → until when somebody sleeps on it (false: nobody); read once per call.
+local sleepers
+-- lane → the earliest time at which there is something to claim.
+local calls
+local endings
+
+function wake.begin()
+  sleepers, calls, endings = {}, {}, {}
+end
+
+local function slept_until(lane)
+  local until_ms = sleepers[lane]
+  if until_ms == nil then
+    until_ms = tonumber(redis.call("HGET", keys.sleepers(), lane) or nil) or false
+    sleepers[lane] = until_ms
+  end
+  return until_ms
+end
+
+-- Says that the lane has something to claim from `at_ms` on.
+function wake.lane(lane, at_ms)
+  local until_ms = slept_until(lane)
+  if until_ms and at_ms < until_ms and (not calls[lane] or at_ms < calls[lane]) then
+    calls[lane] = at_ms
+  end
+end
+
+-- Remembers a claim that found nothing and waits: whoever brings work will call it.
+function wake.sleep(lane, until_ms)
+  local known = slept_until(lane)
+  if not known or until_ms > known then
+    sleepers[lane] = until_ms
+    redis.call("HSET", keys.sleepers(), lane, string.format("%.0f", until_ms))
+  end
+end
+
+-- Says that a watched execution ended.
+function wake.ended(id)
+  endings[#endings + 1] = id
+end
+
+-- Forgets sleepers whose time is over.
+function wake.forget(now_ms)
+  local flat = redis.call("HGETALL", keys.sleepers())
+  for position = 1, #flat, 2 do
+    if tonumber(flat[position + 1]) <= now_ms then
+      redis.call("HDEL", keys.sleepers(), flat[position])
+      sleepers[flat[position]] = false
+    end
+  end
+end
+
+-- Sends what this call collected. Lanes are told in a fixed order, so that a run can be repeated.
+function wake.finish(now_ms)
+  local lanes = {}
+  for lane in pairs(calls) do
+    lanes[#lanes + 1] = lane
+  end
+  table.sort(lanes)
+  for _, lane in ipairs(lanes) do
+    local at_ms = calls[lane]
+    if at_ms <= now_ms then
+      -- Everybody who slept will ask again and register again.
+      redis.call("HDEL", keys.sleepers(), lane)
+    end
+    -- Told as a delay: the clocks of server and sleeper need not agree.
+    local in_ms = math.max(0, at_ms - now_ms)
+    redis.call("PUBLISH", keys.channel(), string.format("lane %.0f %s", in_ms, lane))
+  end
+  for _, id in ipairs(endings) do
+    redis.call("PUBLISH", keys.channel(), "ended " .. id)
+  end
+end
+
+return wake

@@ -1,0 +1,145 @@
+-- Give up to `count` executions of some lanes to a worker, or tell it when to look again.
+local due = require("lib.due")
+local keys = require("lib.keys")
+local lease = require("lib.lease")
+local limits = require("generated.limits")
+local op = require("lib.op")
+local record = require("lib.record")
+local transition = require("lib.transition")
+local wake = require("lib.wake")
+
+local index_of = { f = "ready", r = "resumed", c = "reclaimable" }
+
+-- The same claim again finds its own leases that are still held.
+local function already_granted(arg)
+  local names = {}
+  for position = 1, arg.count do
+    names[position] = arg.lease_id .. "." .. position
+  end
+  local rows = {}
+  for _, id in ipairs(redis.call("HMGET", keys.leases(), unpack(names))) do
+    if id then
+      rows[#rows + 1] = lease.claimed_row(record.load(id))
+    end
+  end
+  return rows
+end
+
+local function covers(offered, required)
+  for capability in required:gmatch("[^,]+") do
+    if not offered["," .. capability] then
+      return false
+    end
+  end
+  return true
+end
+
+local function offer(capabilities)
+  local offered = {}
+  for capability in (capabilities or ""):gmatch("[^,]+") do
+    offered["," .. capability] = true
+  end
+  return offered
+end
+
+-- The index keys that this worker may take from.
+local function sources(arg)
+  local list, offered = {}, offer(arg.capabilities)
+  local states = redis.call("HMGET", keys.lanes(), unpack(arg.lanes))
+  for position, lane in ipairs(arg.lanes) do
+    if states[position] ~= "paused" then
+      local routes = { lane }
+      for _, required in ipairs(redis.call("SMEMBERS", keys.routes(lane))) do
+        if covers(offered, required) then
+          routes[#routes + 1] = lane .. "|" .. required
+        end
+      end
+      for _, route in ipairs(routes) do
+        for kind in arg.kinds:gmatch(".") do
+          list[#list + 1] = keys.routed_index(index_of[kind], route)
+        end
+      end
+    end
+  end
+  return list
+end
+
+local function before(a, b)
+  if a.score ~= b.score then
+    return a.score < b.score
+  end
+  return a.id < b.id
+end
+
+-- The best candidates over all sources, best first; rows under a live grant come last everywhere
+-- and are left out.
+local function candidates(list, count)
+  local found = {}
+  for _, key in ipairs(list) do
+    local flat = redis.call("ZRANGE", key, 0, count - 1, "WITHSCORES")
+    for position = 1, #flat, 2 do
+      local score = tonumber(flat[position + 1])
+      if score < limits.granted_score then
+        found[#found + 1] = { id = flat[position], score = score }
+      end
+    end
+  end
+  if #list > 1 then
+    table.sort(found, before)
+  end
+  return found
+end
+
+local function take(arg, list, now_ms, now_us)
+  local rows = {}
+  -- A second round makes up for candidates whose deadline had passed.
+  for _ = 1, 2 do
+    for _, candidate in ipairs(candidates(list, arg.count - #rows)) do
+      if #rows == arg.count then
+        break
+      end
+      local x = record.load(candidate.id)
+      -- A deadline may have passed while it waited.
+      if not due.apply(x, now_ms) and transition.accepts(x, "claim") then
+        lease.grant(x, arg.lease_id .. "." .. (#rows + 1), arg, now_ms, now_us)
+        rows[#rows + 1] = lease.claimed_row(x)
+      end
+    end
+  end
+  return rows
+end
+
+return op.define({
+  name = "lease.claim",
+  events = { "claim" },
+  args = {
+    "lanes:lanes",
+    "capabilities:capabilities",
+    "kinds:kinds",
+    "count:claim_count",
+    "worker:word",
+    "lease_id:lease_stem",
+    "lease_ms:lease_ms",
+    "sleep_ms:lease_ms?",
+  },
+  returns = { claimed = { "rows:claimed", "replayed:flag" }, empty = { "next_at:int?", "now:int" } },
+  run = function(arg, now_ms, now_us)
+    local rows = already_granted(arg)
+    if #rows > 0 then
+      return op.outcome("claimed", { rows = rows, replayed = true })
+    end
+    if op.first("promote") then
+      due.promote(now_ms, limits.promote_per_call)
+    end
+    rows = take(arg, sources(arg), now_ms, now_us)
+    if #rows > 0 then
+      return op.outcome("claimed", { rows = rows, replayed = false })
+    end
+    if arg.sleep_ms then
+      for _, lane in ipairs(arg.lanes) do
+        wake.sleep(lane, now_ms + arg.sleep_ms)
+      end
+    end
+    return op.outcome("empty", { next_at = due.next_at(), now = now_ms })
+  end,
+})

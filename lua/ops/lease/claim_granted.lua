@@ -1,0 +1,53 @@
+-- Claim the one execution that a grant reserves: interrupted work, or work whose lease was lost.
+local due = require("lib.due")
+local lease = require("lib.lease")
+local op = require("lib.op")
+local record = require("lib.record")
+
+local function wrong_state(x, of)
+  if of == "leased" then
+    return not x.f.state:find("^leased%.[er]") and "execution_not_reclaimable" or nil
+  elseif x.f.state == "runnable.ready" then
+    return "not_a_resumed_execution"
+  end
+  return x.f.state ~= "runnable.resumed" and "execution_not_leaseable" or nil
+end
+
+return op.define({
+  name = "lease.claim_granted",
+  events = { "claim" },
+  args = {
+    "id:id",
+    "of:grant_of",
+    "grant_id:word",
+    "worker:word",
+    "lease_id:lease_stem",
+    "lease_ms:lease_ms",
+  },
+  returns = { claimed = { "rows:claimed", "replayed:flag" } },
+  run = function(arg, now_ms, now_us)
+    local x = record.load(arg.id)
+    if x == nil then
+      return op.refuse("execution_not_found", {})
+    end
+    local lease_id = arg.lease_id .. ".1"
+    local lapsed = x.f.grant_id == arg.grant_id and record.number(x, "grant_until") <= now_ms
+    due.apply(x, now_ms)
+    if x.f.state == "leased.held" and x.f.lease_id == lease_id then
+      local rows = { lease.claimed_row(x) }
+      return op.outcome("claimed", { rows = rows, replayed = true })
+    end
+    local code = wrong_state(x, arg.of)
+    if code ~= nil then
+      return op.refuse(code, { state = x.f.state })
+    end
+    if lapsed then
+      return op.refuse("claim_grant_expired", {})
+    end
+    if x.f.grant_id ~= arg.grant_id or x.f.grant_worker ~= arg.worker then
+      return op.refuse("invalid_claim_grant", {})
+    end
+    lease.grant(x, lease_id, arg, now_ms, now_us)
+    return op.outcome("claimed", { rows = { lease.claimed_row(x) }, replayed = false })
+  end,
+})

@@ -1,0 +1,48 @@
+-- Do what is due and nobody claims: promotions, deadlines, retention. Safe to call at any time.
+local due = require("lib.due")
+local keys = require("lib.keys")
+local op = require("lib.op")
+local purge = require("lib.purge")
+local record = require("lib.record")
+local wake = require("lib.wake")
+
+local function purge_due(now_ms, count)
+  local ids = redis.call(
+    "ZRANGEBYSCORE",
+    keys.index("terminal"),
+    "-inf",
+    string.format("%.0f", now_ms),
+    "LIMIT",
+    0,
+    count
+  )
+  for _, id in ipairs(ids) do
+    purge.remove(record.load(id))
+  end
+  return #ids
+end
+
+local function next_purge()
+  return tonumber(redis.call("ZRANGE", keys.index("terminal"), 0, 0, "WITHSCORES")[2])
+end
+
+return op.define({
+  name = "partition.sweep",
+  events = { "promote", "loseLease", "timeOut", "expire" },
+  args = { "count:sweep_count" },
+  returns = {
+    swept = { "promoted:int", "purged:int", "next_at:int?", "next_purge_at:int?", "now:int" },
+  },
+  run = function(arg, now_ms)
+    local promoted = due.promote(now_ms, arg.count)
+    local purged = purge_due(now_ms, arg.count)
+    wake.forget(now_ms)
+    return op.outcome("swept", {
+      promoted = promoted,
+      purged = purged,
+      next_at = due.next_at(),
+      next_purge_at = next_purge(),
+      now = now_ms,
+    })
+  end,
+})

@@ -1,0 +1,163 @@
+// The one error class of the engine and the catalogue of its stable codes.
+
+/** What kind of surprise an error is; every code belongs to exactly one family. */
+export type ErrorFamily =
+  | 'NotFound'
+  | 'Validation'
+  | 'Contention'
+  | 'Conflict'
+  | 'State'
+  | 'Execution'
+  | 'Bug'
+  | 'Transport'
+  | 'Timeout'
+  | 'Unavailable'
+  | 'ResourceExhausted'
+
+interface Entry {
+  readonly family: ErrorFamily
+  /** True when the same call may succeed later without anybody changing anything. */
+  readonly retryable: boolean
+  readonly advice: string
+}
+
+const entry = (family: ErrorFamily, retryable: boolean, advice: string): Entry => ({
+  family,
+  retryable,
+  advice,
+})
+
+const wrong = (advice: string): Entry => entry('Validation', false, advice)
+const contended = (advice: string): Entry => entry('Contention', false, advice)
+const settledState = (advice: string): Entry => entry('State', false, advice)
+
+/** Every code that the engine throws, with its family and what to do about it. */
+export const errorCatalogue = {
+  execution_not_found: entry(
+    'NotFound',
+    false,
+    'Check the execution id; retention may have purged it.',
+  ),
+  invalid_input: wrong('Correct the named argument; nothing was written.'),
+  invalid_capabilities: wrong('Correct the named capability; nothing was written.'),
+  invalid_handle: wrong('Pass a handle exactly as a claim returned it.'),
+  handle_from_other_backend: wrong('Use a handle only with the backend that issued it.'),
+  corruption: wrong('A stored record does not parse; restore it or purge the execution.'),
+  partition_mismatch: wrong(
+    'Open the namespace with the partition count that it was created with.',
+  ),
+  execution_not_active: contended('Stop working: this execution is not under a lease any more.'),
+  execution_not_leaseable: contended('Claim other work: this execution cannot be leased now.'),
+  execution_not_eligible: contended(
+    'The execution is in a state that this operation does not act on.',
+  ),
+  execution_not_reclaimable: contended('Only an execution whose lease was lost can be reclaimed.'),
+  not_a_resumed_execution: contended('Use claim: there is no interrupted attempt to continue.'),
+  invalid_claim_grant: contended(
+    'Ask for a new grant: this one is unknown, used, or for another worker.',
+  ),
+  claim_grant_expired: contended('Ask for a new grant and use it before it expires.'),
+  grant_already_exists: contended(
+    'Another worker holds a grant; wait until it is used or expires.',
+  ),
+  capability_mismatch: wrong('Grant it to a worker that offers the missing capabilities.'),
+  idempotency_mismatch: entry(
+    'Conflict',
+    false,
+    'Use a new idempotency key for a different submission.',
+  ),
+  stale_lease: settledState('Stop working: a newer lease owns this execution.'),
+  lease_expired: settledState('Stop working: the lease ran out; the work will be claimed again.'),
+  lease_revoked: settledState('Stop working: an operator took the lease away.'),
+  already_settled: settledState('This lease was already given back by another call; see details.'),
+  execution_not_terminal: settledState('Only an ended execution can be replayed or purged.'),
+  max_replays_exhausted: settledState('Submit a new execution instead of replaying once more.'),
+  lane_closed: settledState('The lane is draining; resume it before submitting to it.'),
+  execution_failed: entry('Execution', false, 'See the failure in details; replay it when fixed.'),
+  execution_cancelled: entry('Execution', false, 'The execution was cancelled; see the reason.'),
+  execution_expired: entry('Execution', false, 'The execution ran out of time; see the reason.'),
+  execution_skipped: entry('Execution', false, 'A dependency made this execution unnecessary.'),
+  invariant_broken: entry('Bug', false, 'Report this: the engine contradicted itself.'),
+  server_fault: entry('Transport', false, 'The server answered with an error; see the cause.'),
+  connection_lost: entry('Transport', true, 'Retry: every operation is safe to repeat.'),
+  server_unsupported: entry(
+    'Unavailable',
+    false,
+    'Use Valkey 7.2 or later, or Redis 7.0 or later.',
+  ),
+  connection_timeout: entry('Timeout', true, 'Check that the server is up and reachable; retry.'),
+  result_timeout: entry('Timeout', true, 'The execution has not ended yet; wait again.'),
+  unavailable: entry('Unavailable', false, 'This backend does not offer the named operation.'),
+  engine_closed: entry('Unavailable', false, 'Open a new engine: this one was closed.'),
+  directory_in_use: entry('Unavailable', true, 'Only one process may open a directory at a time.'),
+  directory_invalid: entry(
+    'Unavailable',
+    false,
+    'Choose an empty folder or one that Holdfast made.',
+  ),
+  directory_closed: entry('Unavailable', false, 'Open the directory again after a failed write.'),
+  server_out_of_memory: entry(
+    'ResourceExhausted',
+    true,
+    'Give the server memory, or shorten retention; nothing was written.',
+  ),
+} as const satisfies Record<string, Entry>
+
+/** A stable error code. */
+export type ErrorCode = keyof typeof errorCatalogue
+
+/** Facts that travel with an error, by name. */
+export type ErrorDetails = Readonly<Record<string, unknown>>
+
+interface ErrorOptions {
+  readonly cause?: unknown
+  readonly details?: ErrorDetails
+}
+
+/**
+ * A surprise: something that a correct caller could not expect as an answer.
+ *
+ * `code` is stable, `family` groups codes, `retryable` tells whether the same call may work later,
+ * `details` holds the facts. Expected answers are never thrown: they are values.
+ *
+ * @example
+ * ```ts
+ * import { EngineError } from 'holdfast'
+ *
+ * const error = new EngineError('stale_lease', 'lease 7 was superseded')
+ * console.log(error.family, error.retryable)
+ * // State false
+ * ```
+ */
+export class EngineError extends Error {
+  override readonly name = 'EngineError'
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(
+      `${code}: ${message}. ${errorCatalogue[code].advice}`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    )
+    this.code = code
+    this.details = options.details ?? {}
+  }
+
+  get family(): ErrorFamily {
+    return errorCatalogue[this.code].family
+  }
+
+  get retryable(): boolean {
+    return errorCatalogue[this.code].retryable
+  }
+}
+
+/** Throws a Bug error when `condition` does not hold. */
+export function invariant(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new EngineError('invariant_broken', message)
+}
+
+/** Whether `error` is an EngineError, optionally with one of the given codes. */
+export function isEngineError(error: unknown, ...codes: ErrorCode[]): error is EngineError {
+  return error instanceof EngineError && (codes.length === 0 || codes.includes(error.code))
+}

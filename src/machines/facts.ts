@@ -1,0 +1,15 @@
+// The facts that guards of the lifecycle machine may read, and who establishes each.
+
+/** Fact → what it means and which part of an operation establishes it. */
+export const facts = {
+  heldByOperator: { means: 'an operator blocked the execution', producer: 'gates' },
+  heldByDependencies: { means: 'an inbound edge is not settled', producer: 'gates' },
+  notDueStart: { means: 'its first attempt must not start yet', producer: 'gates' },
+  notDueRetry: { means: 'the backoff before its next attempt is not over', producer: 'gates' },
+  notDueParked: { means: 'its worker asked to continue later', producer: 'gates' },
+  parked: { means: 'an interrupted attempt waits to be continued', producer: 'gates' },
+  retryLeft: { means: 'the failure may be retried by its policy', producer: 'retry' },
+  reclaimsExhausted: { means: 'the lease was lost too often', producer: 'due' },
+} as const
+
+export type Fact = keyof typeof facts

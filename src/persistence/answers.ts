@@ -1,0 +1,36 @@
+// Turns refusals into typed errors; expected answers pass.
+import { EngineError, type ErrorCode, errorCatalogue } from '../errors.ts'
+import type { Answer, OperationName, Refusal } from './contract.ts'
+
+/** The answers of an operation that are no refusals. */
+export type Accepted<Name extends OperationName> = Exclude<Answer<Name>, Refusal>
+
+/** The error that a refusal stands for. A code that the catalogue lacks is a bug of ours. */
+export function refusalError(operation: OperationName, refusal: Refusal): EngineError {
+  const known = refusal.code in errorCatalogue
+  const code = known ? (refusal.code as ErrorCode) : 'invariant_broken'
+  const facts = Object.entries(refusal.details).map(([name, value]) => `${name} ${value}`)
+  const what = [`${operation} was refused`, ...(known ? [] : [refusal.code]), ...facts].join(', ')
+  return new EngineError(code, what, { details: { operation, ...refusal.details } })
+}
+
+/** Returns the answer, or throws what it refused. */
+export function accepted<Name extends OperationName>(
+  operation: Name,
+  answer: Answer<Name>,
+): Accepted<Name> {
+  if (answer.outcome === 'refused') throw refusalError(operation, answer as Refusal)
+  return answer as Accepted<Name>
+}
+
+/** One item of a bulk operation: its refusal is a value, so that it does not touch the others. */
+export async function orRefused<Outcome>(
+  promise: Promise<Outcome>,
+): Promise<Outcome | { outcome: 'refused'; error: EngineError }> {
+  try {
+    return await promise
+  } catch (error) {
+    if (error instanceof EngineError) return { outcome: 'refused', error }
+    throw error
+  }
+}

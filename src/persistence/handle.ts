@@ -1,0 +1,86 @@
+// Handles: how the proof of a lease is written and read.
+import { EngineError } from '../errors.ts'
+import { formatExecutionId, parseExecutionId } from '../ids.ts'
+import type { ClaimedExecution, Handle } from './backend.ts'
+import type { ClaimedRow } from './generated/operations.ts'
+
+/** What a handle proves, read back. */
+export interface Fence {
+  readonly partition: number
+  readonly id: string
+  readonly attempt: number
+  readonly lease_id: string
+  readonly epoch: number
+}
+
+const version = '1'
+
+export function formatHandle(
+  backend: Handle['backend'],
+  partition: number,
+  row: ClaimedRow,
+): Handle {
+  const opaque = [
+    version,
+    formatExecutionId(partition, row.id),
+    row.attempt,
+    row.lease_id,
+    row.epoch,
+  ].join('|')
+  return { backend, kind: row.kind as Handle['kind'], opaque }
+}
+
+/** Reads the fence, or throws `invalid_handle` or `handle_from_other_backend`. */
+export function parseHandle(backend: Handle['backend'], handle: Handle): Fence {
+  const parts = typeof handle?.opaque === 'string' ? handle.opaque.split('|') : []
+  const [stamp, executionId, attempt, leaseId, epoch] = parts
+  if (stamp !== version || parts.length !== 5 || !leaseId) {
+    throw new EngineError('invalid_handle', 'this is not a handle')
+  }
+  if (handle.backend !== backend) {
+    throw new EngineError('handle_from_other_backend', `it is from ${handle.backend}`, {
+      details: { expected: backend, given: handle.backend },
+    })
+  }
+  if (handle.kind === 'suspended') {
+    throw new EngineError('stale_lease', 'a suspended execution has no lease')
+  }
+  const { partition, local } = parseExecutionId(executionId)
+  const fence = {
+    partition,
+    id: local,
+    attempt: digits(attempt),
+    lease_id: leaseId,
+    epoch: digits(epoch),
+  }
+  return fence
+}
+
+function digits(text: string | undefined): number {
+  const value = /^\d{1,16}$/.test(text ?? '') ? Number(text) : Number.NaN
+  if (!Number.isSafeInteger(value)) {
+    throw new EngineError('invalid_handle', 'this handle was changed')
+  }
+  return value
+}
+
+export function claimedExecution(
+  backend: Handle['backend'],
+  partition: number,
+  row: ClaimedRow,
+): ClaimedExecution {
+  return {
+    handle: formatHandle(backend, partition, row),
+    executionId: formatExecutionId(partition, row.id),
+    lane: row.lane,
+    task: row.task,
+    input: row.input,
+    attempt: row.attempt,
+    attemptType: row.attempt_type as ClaimedExecution['attemptType'],
+    epoch: row.epoch,
+    leaseMs: row.lease_ms,
+    expiresAtMs: row.expires_at,
+    attemptDeadlineAtMs: row.attempt_deadline_at,
+    createdAtMs: row.created_at,
+  }
+}

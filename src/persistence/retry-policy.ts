@@ -1,0 +1,67 @@
+// The stored form of a retry policy, and how it decides; the twin of lua/lib/retry.lua.
+import { type Bounds, bounds } from '../limits.ts'
+
+/** A retry policy as it is stored with an execution. */
+export interface StoredRetryPolicy {
+  /** How many attempts there may be in all, the first included. */
+  readonly attempts: number
+  readonly backoff: 'fixed' | 'exponential'
+  readonly firstMs: number
+  readonly longestMs: number
+  /** Growth per retry, in thousandths. */
+  readonly multiplierMilli: number
+  /** Full jitter: the wait is drawn evenly from nothing up to the computed one. */
+  readonly jitter: boolean
+  /** The failure classes that are retried. */
+  readonly classes: readonly string[]
+}
+
+const pattern = /^(\d+) (fixed|exponential) (\d+) (\d+) (\d+) ([01]) ([a-z_,]*)$/
+
+const within = (value: number, { min, max }: Bounds): boolean => value >= min && value <= max
+
+export function formatRetryPolicy(policy: StoredRetryPolicy): string {
+  const { attempts, backoff, firstMs, longestMs, multiplierMilli, jitter, classes } = policy
+  return `${attempts} ${backoff} ${firstMs} ${longestMs} ${multiplierMilli} ${jitter ? 1 : 0} ${classes.join(',')}`
+}
+
+/** Reads a stored policy; undefined when the text is none, or out of bounds. */
+export function parseRetryPolicy(text: string): StoredRetryPolicy | undefined {
+  const match = pattern.exec(text)
+  if (match === null || text.length > 64) return undefined
+  const policy: StoredRetryPolicy = {
+    attempts: Number(match[1]),
+    backoff: match[2] as 'fixed' | 'exponential',
+    firstMs: Number(match[3]),
+    longestMs: Number(match[4]),
+    multiplierMilli: Number(match[5]),
+    jitter: match[6] === '1',
+    classes: (match[7] as string).split(','),
+  }
+  const fits =
+    within(policy.attempts, bounds.attempts_max) &&
+    within(policy.firstMs, bounds.backoff_ms) &&
+    within(policy.longestMs, bounds.backoff_ms) &&
+    within(policy.multiplierMilli, bounds.multiplier_milli)
+  return fits ? policy : undefined
+}
+
+/**
+ * The wait before retry number `n` (from 0): `first × multiplier^n`, at most `longest`, then full
+ * jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015), at least 1 ms.
+ *
+ * Repeated multiplication instead of a power, so that both backends round alike.
+ */
+export function backoffMs(policy: StoredRetryPolicy, n: number, randomPpm: number): number {
+  let delayMs = policy.firstMs
+  if (policy.backoff === 'exponential') {
+    const multiplier = policy.multiplierMilli / 1000
+    for (let step = 0; step < n; step++) {
+      delayMs *= multiplier
+      if (delayMs >= policy.longestMs || multiplier === 1) break
+    }
+    delayMs = Math.min(delayMs, policy.longestMs)
+  }
+  if (policy.jitter) delayMs = (delayMs * randomPpm) / 1_000_000
+  return Math.max(1, Math.floor(delayMs))
+}

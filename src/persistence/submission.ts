@@ -1,0 +1,100 @@
+// Turns a submission into the stored operation's arguments.
+import { EngineError } from '../errors.ts'
+import { digest } from '../ids.ts'
+import { bounds, bytesMax, counts, defaults } from '../limits.ts'
+import type { CapabilitySet, RetryPolicy, Submission } from './backend.ts'
+import type { Arguments } from './contract.ts'
+import { formatRetryPolicy } from './retry-policy.ts'
+
+type SubmitArguments = Omit<Arguments<'execution.submit'>, 'id'>
+
+/** Sorted, without repetition: equal sets share one route. */
+export function formatCapabilities(capabilities: CapabilitySet | undefined): string {
+  const list = [...new Set(capabilities ?? [])]
+  for (const capability of list) {
+    if (typeof capability !== 'string' || capability === '' || capability.includes(',')) {
+      throw new EngineError('invalid_capabilities', 'a capability is not a word without commas', {
+        details: { argument: 'capabilities', given: String(capability) },
+      })
+    }
+  }
+  return list.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))).join(',')
+}
+
+function storedRetry(retry: RetryPolicy | undefined): string | undefined {
+  if (retry === undefined || retry.attempts === 1) return undefined
+  const delayMs = retry.delayMs ?? defaults.backoffMs
+  const multiplierMilli = Math.round((retry.multiplier ?? defaults.multiplierMilli / 1000) * 1000)
+  return formatRetryPolicy({
+    attempts: retry.attempts,
+    backoff: retry.backoff ?? 'fixed',
+    firstMs: delayMs,
+    longestMs: Math.max(retry.maxDelayMs ?? defaults.backoffMaxMs, delayMs),
+    multiplierMilli,
+    jitter: retry.jitter ?? false,
+    classes: retry.on ?? ['transient', 'infra_crash'],
+  })
+}
+
+function storedTags(tags: Submission['tags']): string | undefined {
+  if (tags === undefined) return undefined
+  const entries = Object.entries(tags)
+  if (entries.length === 0) return undefined
+  const refuse = (why: string): never => {
+    throw new EngineError('invalid_input', `tags ${why}`, { details: { argument: 'tags', why } })
+  }
+  if (entries.length > counts.tagsMax) refuse(`number more than ${counts.tagsMax}`)
+  for (const [name, value] of entries) {
+    if (!/^[a-z][\w.-]{0,63}$/i.test(name)) refuse('have a name that is not a short word')
+    if (typeof value !== 'string' || Buffer.byteLength(value) > 256) {
+      refuse('have a value that is not text of at most 256 bytes')
+    }
+  }
+  return JSON.stringify(Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))))
+}
+
+function checkKey(key: string): string {
+  const length = typeof key === 'string' ? Buffer.byteLength(key) : 0
+  if (length < 1 || length > 256) {
+    throw new EngineError('invalid_input', 'idempotencyKey must be 1 to 256 bytes', {
+      details: { argument: 'idempotencyKey' },
+    })
+  }
+  return key
+}
+
+/** The arguments without the execution id; throws `invalid_input` for what does not fit. */
+export function submitArguments(submission: Submission): SubmitArguments {
+  const { input, retentionMs, delayMs, startAtMs, deadlineMs, deadlineAtMs } = submission
+  if (!(input instanceof Uint8Array) || input.byteLength > bytesMax.input) {
+    throw new EngineError('invalid_input', 'input must be at most 1 MiB of bytes', {
+      details: { argument: 'input' },
+    })
+  }
+  const capabilities = formatCapabilities(submission.capabilities)
+  const key = submission.idempotencyKey
+  const args = {
+    lane: submission.lane,
+    task: submission.task,
+    input,
+    key: key === undefined ? undefined : digest('key', checkKey(key)),
+    fingerprint: undefined,
+    not_before: delayMs === undefined ? startAtMs : undefined,
+    delay_ms: delayMs,
+    priority: submission.priority === 0 ? undefined : submission.priority,
+    deadline_at: deadlineMs === undefined ? deadlineAtMs : undefined,
+    deadline_ms: deadlineMs,
+    attempt_timeout_ms: submission.attemptTimeoutMs,
+    retention_ms: retentionMs === 'forever' ? bounds.retention_ms.max : retentionMs,
+    reclaims_max: submission.reclaimsMax,
+    capabilities: capabilities === '' ? undefined : capabilities,
+    retry: storedRetry(submission.retry),
+    tags: storedTags(submission.tags),
+  }
+  return key === undefined ? args : { ...args, fingerprint: fingerprint(args) }
+}
+
+/** What must be equal for two submissions under one key to be the same. */
+function fingerprint({ input, key: _, ...rest }: SubmitArguments): string {
+  return digest('submit', JSON.stringify(rest), input)
+}

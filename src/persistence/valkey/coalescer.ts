@@ -1,0 +1,76 @@
+// Sends the operations that are issued in one tick for one partition as one server call.
+import { counts } from '../../limits.ts'
+
+/** One operation on its way: what to send, and whom to tell. */
+export interface PendingCall {
+  readonly wire: readonly (string | Uint8Array)[]
+  readonly bytes: number
+  readonly resolve: (reply: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Sends a batch and answers with one reply for each of its calls, in order. */
+export type SendBatch = (calls: readonly PendingCall[]) => Promise<readonly unknown[]>
+
+/** More than this in one call would hold the server up for others. */
+const batchBytesMax = 4_194_304
+
+/**
+ * Collects calls until the current tick is over, then sends them together. Calls keep their order
+ * within a partition; an error in one does not touch the others.
+ */
+export class Coalescer {
+  private queue: PendingCall[] = []
+  private scheduled = false
+  private readonly send: SendBatch
+
+  constructor(send: SendBatch) {
+    this.send = send
+  }
+
+  call(wire: readonly (string | Uint8Array)[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ wire, bytes: wireBytes(wire), resolve, reject })
+      if (this.scheduled) return
+      this.scheduled = true
+      // From a promise's continuation this runs after all others of the same tick.
+      process.nextTick(() => this.flush())
+    })
+  }
+
+  private flush(): void {
+    this.scheduled = false
+    const queue = this.queue
+    this.queue = []
+    for (const batch of slices(queue)) {
+      this.send(batch).then(
+        (replies) => batch.forEach((call, index) => void call.resolve(replies[index])),
+        (error) => batch.forEach((call) => void call.reject(error)),
+      )
+    }
+  }
+}
+
+function* slices(queue: readonly PendingCall[]): Generator<readonly PendingCall[]> {
+  let batch: PendingCall[] = []
+  let bytes = 0
+  for (const call of queue) {
+    if (
+      batch.length === counts.batchMax ||
+      (batch.length > 0 && bytes + call.bytes > batchBytesMax)
+    ) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(call)
+    bytes += call.bytes
+  }
+  if (batch.length > 0) yield batch
+}
+
+function wireBytes(wire: readonly (string | Uint8Array)[]): number {
+  let bytes = 0
+  for (const part of wire) bytes += part.length
+  return bytes
+}

@@ -1,0 +1,105 @@
+// Encodes arguments for the wire and decodes answers; no other file parses a reply.
+import { EngineError } from '../../errors.ts'
+import type { Answer, FieldPlan, OperationName } from '../contract.ts'
+import { operationPlans, rowPlans } from '../generated/operations.ts'
+
+/** A reply as the client library delivers it, with every string as bytes. */
+export type Reply = Buffer | number | null | readonly Reply[]
+
+const absent = '0'
+const present = Buffer.from('1')
+
+/** The operation's name and arguments in wire order. An optional argument says if it is there. */
+export function encodeCall(
+  name: OperationName,
+  args: Readonly<Record<string, unknown>>,
+): (string | Uint8Array)[] {
+  const wire: (string | Uint8Array)[] = [name]
+  for (const { name: argument, optional } of operationPlans[name].args) {
+    const value = args[argument]
+    if (!optional) wire.push(value instanceof Uint8Array ? value : encodePlain(value))
+    else if (value === undefined) wire.push(absent)
+    else if (value instanceof Uint8Array) wire.push(Buffer.concat([present, value]))
+    else wire.push(`1${encodePlain(value)}`)
+  }
+  return wire
+}
+
+function encodePlain(value: unknown): string {
+  return typeof value === 'boolean' ? (value ? '1' : '0') : String(value)
+}
+
+/** Reads one answer. A fault of the server's code, or a reply that does not fit, is thrown. */
+export function decodeAnswer<Name extends OperationName>(name: Name, reply: Reply): Answer<Name> {
+  const parts = expectList(reply, name)
+  const outcome = text(parts[0])
+  if (outcome === 'refused') return decodeRefusal(parts) as Answer<Name>
+  if (outcome === 'fault') {
+    throw new EngineError('invariant_broken', `${name}: ${text(parts[1])}`)
+  }
+  const declared = operationPlans[name].returns[outcome]
+  if (declared === undefined) throw misfit(name, `unknown outcome ${outcome}`)
+  return { outcome, ...decodeFields(declared, parts.slice(1)) } as unknown as Answer<Name>
+}
+
+function decodeRefusal(parts: readonly Reply[]) {
+  const details: Record<string, string> = {}
+  for (let position = 2; position + 1 < parts.length; position += 2) {
+    details[text(parts[position])] = text(parts[position + 1])
+  }
+  return { outcome: 'refused', code: text(parts[1]), details }
+}
+
+function decodeFields(
+  declared: readonly FieldPlan[],
+  values: readonly Reply[],
+): Record<string, unknown> {
+  const fields: Record<string, unknown> = {}
+  declared.forEach(({ name, type }, position) => {
+    const value = values[position]
+    fields[name] = value === null || value === undefined ? undefined : decodeValue(type, value)
+  })
+  return fields
+}
+
+function decodeValue(type: string, value: Reply): unknown {
+  switch (type) {
+    case 'bytes':
+      return value
+    case 'text':
+      return text(value)
+    case 'int':
+      return typeof value === 'number' ? value : Number(text(value))
+    case 'flag':
+      return value === 1
+    case 'list':
+      return expectList(value, type).map(text)
+    case 'map':
+      return decodeMap(expectList(value, type))
+    default:
+      return expectList(value, type).map((row) =>
+        decodeFields(rowPlans[type] ?? [], expectList(row, type)),
+      )
+  }
+}
+
+function decodeMap(flat: readonly Reply[]): Record<string, string> {
+  const map: Record<string, string> = {}
+  for (let position = 0; position + 1 < flat.length; position += 2) {
+    map[text(flat[position])] = text(flat[position + 1])
+  }
+  return map
+}
+
+function text(value: Reply | undefined): string {
+  return Buffer.isBuffer(value) ? value.toString() : String(value)
+}
+
+function expectList(value: Reply, where: string): readonly Reply[] {
+  if (!Array.isArray(value)) throw misfit(where, 'a list was expected')
+  return value
+}
+
+function misfit(where: string, what: string): EngineError {
+  return new EngineError('server_fault', `the reply to ${where} cannot be read: ${what}`)
+}

@@ -1,0 +1,222 @@
+// The connections to a server or a cluster: one for commands, one for subscriptions.
+import { Cluster, Redis } from 'ioredis'
+import { EngineError } from '../../errors.ts'
+import type { Reply } from './codec.ts'
+
+export interface ConnectionOptions {
+  /** `valkey://`, `valkeys://` (TLS), `redis://` or `rediss://`. One node of a cluster is enough. */
+  readonly url: string
+  /** How long to wait for the first connection, in milliseconds. */
+  readonly connectTimeoutMs: number
+  /** A connection that owes an answer and is silent for so long is replaced, in milliseconds. */
+  readonly silenceMs: number
+}
+
+/** What the store needs of the network. */
+export interface Connection {
+  readonly cluster: boolean
+  /** Sends one command for the slot of its first key. */
+  send(command: string, args: readonly (string | number | Uint8Array)[]): Promise<Reply>
+  /** Every primary, for what concerns whole servers. */
+  primaries(): readonly Redis[]
+  /** Resolves when commands can be sent again, or after `timeoutMs`. */
+  settled(timeoutMs: number): Promise<void>
+  /** Resolves once subscribed; `onGap` says that messages may have been missed. */
+  subscribe(
+    channels: readonly string[],
+    onMessage: (channel: string, message: string) => void,
+    onGap: () => void,
+  ): Promise<void>
+  close(): Promise<void>
+}
+
+/** What holds for every connection, alone or in a cluster. */
+function commonOptions({ connectTimeoutMs, silenceMs }: ConnectionOptions) {
+  return {
+    connectTimeout: connectTimeoutMs,
+    socketTimeout: silenceMs,
+    // Our own retries decide what is repeated, so the client library must not queue or resend.
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    protocol: 2,
+  } as const
+}
+
+const reconnectDelayMs = (times: number): number => Math.min(20 * 2 ** Math.min(times, 6), 1000)
+
+function singleOptions(options: ConnectionOptions) {
+  return {
+    ...commonOptions(options),
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    retryStrategy: reconnectDelayMs,
+  }
+}
+
+function clientUrl(url: string): string {
+  const known = /^(valkey|redis)(s?):\/\/(.+)$/.exec(url)
+  if (known === null) {
+    throw new EngineError('invalid_input', 'url is not like valkey://host:port', {
+      details: { argument: 'url' },
+    })
+  }
+  return `redis${known[2]}://${known[3]}`
+}
+
+/** Connects, and finds out whether there is one server or a cluster. */
+export async function connect(options: ConnectionOptions): Promise<Connection> {
+  const url = clientUrl(options.url)
+  const single = new Redis(url, singleOptions(options))
+  await firstConnection(single, options)
+  const info = String(await single.call('INFO', 'cluster'))
+  if (!/cluster_enabled:1/.test(info)) return new SingleConnection(single, options)
+  const { host, port, password, username } = single.options
+  const cluster = new Cluster([{ host: host as string, port: port as number }], {
+    redisOptions: {
+      ...commonOptions(options),
+      ...(password === undefined ? {} : { password }),
+      ...(username === undefined ? {} : { username }),
+    },
+    enableReadyCheck: true,
+    lazyConnect: true,
+    clusterRetryStrategy: reconnectDelayMs,
+    retryDelayOnFailover: 50,
+    retryDelayOnClusterDown: 50,
+    maxRedirections: 8,
+  })
+  cluster.on('error', ignore)
+  single.disconnect()
+  await cluster.connect()
+  return new ClusterConnection(cluster, options)
+}
+
+/** Faults reach callers through their own calls; an unheard event would end the process. */
+function ignore(): void {}
+
+async function firstConnection(redis: Redis, { url, connectTimeoutMs }: ConnectionOptions) {
+  let lastError: unknown
+  redis.on('error', (error) => {
+    lastError = error
+  })
+  redis.connect().catch(ignore)
+  if (await becomesReady(redis, connectTimeoutMs)) return
+  redis.disconnect()
+  const { host } = new URL(url)
+  throw new EngineError(
+    'connection_timeout',
+    `no server at ${host} within ${connectTimeoutMs} ms`,
+    {
+      cause: lastError,
+      details: { host, timeoutMs: connectTimeoutMs },
+    },
+  )
+}
+
+function becomesReady(client: Redis | Cluster, timeoutMs: number): Promise<boolean> {
+  if (client.status === 'ready') return Promise.resolve(true)
+  return new Promise((resolve) => {
+    const finish = (ready: boolean) => {
+      clearTimeout(timer)
+      client.off('ready', onReady)
+      client.off('end', onEnd)
+      resolve(ready)
+    }
+    const onReady = () => finish(true)
+    const onEnd = () => finish(false)
+    const timer = setTimeout(() => finish(false), timeoutMs)
+    client.on('ready', onReady)
+    client.on('end', onEnd)
+  })
+}
+
+class SingleConnection implements Connection {
+  readonly cluster = false
+  private readonly redis: Redis
+  private readonly options: ConnectionOptions
+  private subscriber: Redis | undefined
+  private heartbeat: NodeJS.Timeout | undefined
+
+  constructor(redis: Redis, options: ConnectionOptions) {
+    this.redis = redis
+    this.options = options
+  }
+
+  send(command: string, args: readonly (string | number | Uint8Array)[]): Promise<Reply> {
+    return this.redis.callBuffer(command, ...(args as string[])) as Promise<Reply>
+  }
+
+  primaries(): readonly Redis[] {
+    return [this.redis]
+  }
+
+  async settled(timeoutMs: number): Promise<void> {
+    await becomesReady(this.redis, timeoutMs)
+  }
+
+  async subscribe(
+    channels: readonly string[],
+    onMessage: (channel: string, message: string) => void,
+    onGap: () => void,
+  ): Promise<void> {
+    const subscriber = this.redis.duplicate(singleOptions(this.options))
+    this.subscriber = subscriber
+    subscriber.on('error', ignore)
+    subscriber.on('message', onMessage)
+    await firstConnection(subscriber, this.options)
+    await subscriber.subscribe(...channels)
+    subscriber.on('ready', onGap)
+    // A subscriber owes no answers, so a dead connection would stay unnoticed without questions.
+    this.heartbeat = setInterval(() => {
+      subscriber.ping().catch(ignore)
+    }, this.options.silenceMs)
+    this.heartbeat.unref()
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.heartbeat)
+    this.subscriber?.disconnect()
+    this.redis.disconnect()
+  }
+}
+
+class ClusterConnection implements Connection {
+  readonly cluster = true
+  private readonly client: Cluster
+  private readonly options: ConnectionOptions
+  private heartbeat: NodeJS.Timeout | undefined
+
+  constructor(client: Cluster, options: ConnectionOptions) {
+    this.client = client
+    this.options = options
+  }
+
+  send(command: string, args: readonly (string | number | Uint8Array)[]): Promise<Reply> {
+    return this.client.callBuffer(command, ...(args as string[])) as Promise<Reply>
+  }
+
+  primaries(): readonly Redis[] {
+    return this.client.nodes('master')
+  }
+
+  async settled(timeoutMs: number): Promise<void> {
+    await becomesReady(this.client, timeoutMs)
+  }
+
+  async subscribe(
+    channels: readonly string[],
+    onMessage: (channel: string, message: string) => void,
+    onGap: () => void,
+  ): Promise<void> {
+    this.client.on('message', onMessage)
+    await this.client.subscribe(...channels)
+    this.client.on('+node', onGap)
+    // The cluster client moves its subscription between nodes without saying so.
+    this.heartbeat = setInterval(onGap, this.options.silenceMs)
+    this.heartbeat.unref()
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.heartbeat)
+    this.client.disconnect()
+  }
+}

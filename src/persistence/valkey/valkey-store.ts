@@ -1,0 +1,224 @@
+// The store on Valkey or Redis: operations as function calls, coalesced, repeated after faults.
+import { EngineError } from '../../errors.ts'
+import { checkArguments } from '../arguments.ts'
+import type { Answer, Arguments, OperationName } from '../contract.ts'
+import type { Durability, Store, StoreNotice } from '../store.ts'
+import { Coalescer, type PendingCall } from './coalescer.ts'
+import { decodeAnswer, encodeCall, type Reply } from './codec.ts'
+import { type Connection, connect } from './connection.ts'
+import { classifyFault, faultError } from './fault.ts'
+import {
+  ensureLibrary,
+  type Library,
+  locate,
+  requireSupportedServer,
+  shippedLibrary,
+} from './library.ts'
+
+export interface ValkeyStoreOptions {
+  readonly url: string
+  readonly namespace: string
+  /** How many hash slots the namespace spreads over; fixed when it is first used. */
+  readonly partitions?: number | undefined
+  /** How long a call may take in all, with every repetition, in milliseconds. */
+  readonly callTimeoutMs?: number | undefined
+  readonly connectTimeoutMs?: number | undefined
+  readonly silenceMs?: number | undefined
+  /** Another build of the library; tests use one whose clock they can set. */
+  readonly library?: Library | undefined
+  /** Tests replace the network by one that loses replies. */
+  readonly wrapConnection?: ((connection: Connection) => Connection) | undefined
+}
+
+const repeatDelayMs = 20
+
+/** Connects, loads the library and claims the namespace's partition count. */
+export async function openValkeyStore(options: ValkeyStoreOptions): Promise<ValkeyStore> {
+  const connectTimeoutMs = options.connectTimeoutMs ?? 10_000
+  const real = await connect({
+    url: options.url,
+    connectTimeoutMs,
+    silenceMs: options.silenceMs ?? 5000,
+  })
+  const connection = options.wrapConnection?.(real) ?? real
+  const library = options.library ?? shippedLibrary
+  try {
+    await Promise.all(connection.primaries().map((node) => requireSupportedServer(node)))
+    await ensureLibrary(library, connection.primaries())
+    const store = new ValkeyStore(connection, library, options, await probeDurability(connection))
+    await store.claimNamespace()
+    return store
+  } catch (error) {
+    await connection.close()
+    throw faultError(error)
+  }
+}
+
+async function probeDurability(connection: Connection): Promise<Durability> {
+  const modes = await Promise.all(
+    connection.primaries().map(async (node): Promise<Durability> => {
+      const info = String(await node.call('INFO', 'persistence'))
+      if (!/aof_enabled:1/.test(info)) return 'memory'
+      // A server that hides its configuration is trusted with nothing more than the usual default.
+      const config = await node.call('CONFIG', 'GET', 'appendfsync').catch(() => undefined)
+      return Array.isArray(config) && config[1] === 'always' ? 'always' : 'everysec'
+    }),
+  )
+  if (modes.includes('memory')) return 'memory'
+  return modes.includes('everysec') ? 'everysec' : 'always'
+}
+
+export class ValkeyStore implements Store {
+  readonly kind = 'valkey'
+  readonly partitionCount: number
+  readonly durability: Durability
+  private readonly connection: Connection
+  private readonly library: Library
+  private readonly callTimeoutMs: number
+  private readonly namespace: string
+  private readonly coalescers: readonly Coalescer[]
+  private readonly listeners = new Set<(notice: StoreNotice) => void>()
+  private subscribed: Promise<void> | undefined
+  private closed = false
+
+  constructor(
+    connection: Connection,
+    library: Library,
+    options: ValkeyStoreOptions,
+    durability: Durability,
+  ) {
+    this.connection = connection
+    this.library = library
+    this.durability = durability
+    this.namespace = options.namespace
+    this.callTimeoutMs = options.callTimeoutMs ?? 15_000
+    this.partitionCount = options.partitions ?? (connection.cluster ? 64 : 1)
+    this.coalescers = Array.from(
+      { length: this.partitionCount },
+      (_, partition) => new Coalescer((calls) => this.sendBatch(partition, calls)),
+    )
+  }
+
+  async claimNamespace(): Promise<void> {
+    const answer = await this.call(0, 'partition.open', { partitions: this.partitionCount })
+    if (answer.outcome === 'opened') return
+    throw new EngineError(
+      'partition_mismatch',
+      `the namespace has ${answer.details.stored} partitions, not ${this.partitionCount}`,
+      { details: answer.details },
+    )
+  }
+
+  async call<Name extends OperationName>(
+    partition: number,
+    name: Name,
+    args: Arguments<Name>,
+  ): Promise<Answer<Name>> {
+    if (this.closed) throw new EngineError('engine_closed', `${name} was called after closing`)
+    checkArguments(name, args)
+    const coalescer = this.coalescers[partition]
+    if (coalescer === undefined) {
+      throw new EngineError('invalid_input', `there is no partition ${partition}`, {
+        details: { argument: 'partition', partitions: this.partitionCount },
+      })
+    }
+    const reply = (await coalescer.call(encodeCall(name, args))) as Reply
+    return decodeAnswer(name, locateFault(reply, this.library))
+  }
+
+  async listen(listener: (notice: StoreNotice) => void): Promise<() => void> {
+    this.listeners.add(listener)
+    this.subscribed ??= this.subscribe()
+    await this.subscribed
+    return () => void this.listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    this.listeners.clear()
+    await this.connection.close()
+  }
+
+  private tag(partition: number): string {
+    return `{hf:${this.namespace}:${partition}}`
+  }
+
+  private subscribe(): Promise<void> {
+    const partitionOf = new Map(this.coalescers.map((_, at) => [`${this.tag(at)}:wake`, at]))
+    const tell = (notice: StoreNotice) => {
+      for (const listener of this.listeners) listener(notice)
+    }
+    return this.connection.subscribe(
+      [...partitionOf.keys()],
+      (channel, message) => {
+        const notice = readNotice(partitionOf.get(channel), message)
+        if (notice !== undefined) tell(notice)
+      },
+      () => tell({ notice: 'gap' }),
+    )
+  }
+
+  /** Sends one batch, again and again until it is answered or its time is over. */
+  private async sendBatch(partition: number, calls: readonly PendingCall[]): Promise<Reply[]> {
+    const startedMs = performance.now()
+    const args = this.batchArguments(partition, calls)
+    for (;;) {
+      const leftMs = this.callTimeoutMs - (performance.now() - startedMs)
+      try {
+        return (await within(leftMs, this.connection.send('FCALL', args))) as Reply[]
+      } catch (error) {
+        await this.recover(error, startedMs)
+      }
+    }
+  }
+
+  private batchArguments(partition: number, calls: readonly PendingCall[]) {
+    const args: (string | number | Uint8Array)[] = [this.library.name, 1, this.tag(partition)]
+    for (const { wire } of calls) for (const part of wire) args.push(part)
+    return args
+  }
+
+  /** Returns when the call may be repeated; throws when repeating cannot help or time is over. */
+  private async recover(error: unknown, startedMs: number): Promise<void> {
+    const fault = classifyFault(error)
+    if (this.closed)
+      throw new EngineError('engine_closed', 'the connection was closed', { cause: error })
+    if (fault === 'out_of_memory' || fault === 'other') throw faultError(error)
+    const leftMs = this.callTimeoutMs - (performance.now() - startedMs)
+    if (leftMs <= 0) {
+      throw new EngineError('connection_timeout', `no answer within ${this.callTimeoutMs} ms`, {
+        cause: error,
+        details: { timeoutMs: this.callTimeoutMs },
+      })
+    }
+    if (fault === 'library_missing') {
+      await ensureLibrary(this.library, this.connection.primaries()).catch(() => undefined)
+      return
+    }
+    await this.connection.settled(leftMs)
+    await new Promise((resolve) => setTimeout(resolve, Math.min(repeatDelayMs, leftMs)))
+  }
+}
+
+function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('Command timed out')), Math.max(ms, 1))
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+function locateFault(reply: Reply, library: Library): Reply {
+  if (!Array.isArray(reply) || String(reply[0]) !== 'fault') return reply
+  return [reply[0], Buffer.from(locate(String(reply[1]), library.lines))]
+}
+
+function readNotice(partition: number | undefined, message: string): StoreNotice | undefined {
+  if (partition === undefined) return undefined
+  const lane = /^lane (\d+) (.+)$/.exec(message)
+  if (lane !== null) {
+    return { notice: 'lane', partition, lane: lane[2] as string, inMs: Number(lane[1]) }
+  }
+  const ended = /^ended (\S+)$/.exec(message)
+  return ended === null ? undefined : { notice: 'ended', partition, local: ended[1] as string }
+}
