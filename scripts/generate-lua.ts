@@ -43,6 +43,7 @@ export function limitsLua(): string {
     word_bytes: bytesMax.word,
     text_bytes: bytesMax.text,
     input_bytes: bytesMax.input,
+    inline_input_bytes: bytesMax.inlineInput,
     failure_bytes: bytesMax.failure,
     tags_bytes: bytesMax.tags,
     capabilities_bytes: bytesMax.capabilities,

@@ -203,6 +203,9 @@ async function joinNodes(clients: Redis[], ports: number[]): Promise<void> {
   for (const [index, client] of clients.entries()) {
     await client.call('CLUSTER', 'SET-CONFIG-EPOCH', index + 1)
     await client.call('CLUSTER', 'ADDSLOTSRANGE', slotsFrom(index), slotsFrom(index + 1) - 1)
+  }
+  // An epoch can only be given to a node that has met no other.
+  for (const [index, client] of clients.entries()) {
     for (const port of ports.slice(index + 1)) await client.call('CLUSTER', 'MEET', host, port)
   }
   await Promise.all(clients.map((client) => waitForCluster(client, clients.length)))

@@ -47,6 +47,8 @@ export const bytesMax = {
   word: 64,
   text: 2048,
   input: 1_048_576,
+  /** Larger inputs travel beside the functions, not through Lua. */
+  inlineInput: 1024,
   failure: 98_304,
   capabilities: 4096,
   tags: 16_384,

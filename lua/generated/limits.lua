@@ -22,6 +22,7 @@ return {
   word_bytes = 64,
   text_bytes = 2048,
   input_bytes = 1048576,
+  inline_input_bytes = 1024,
   failure_bytes = 98304,
   tags_bytes = 16384,
   capabilities_bytes = 4096,

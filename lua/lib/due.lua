@@ -4,6 +4,7 @@ local gates = require("lib.gates")
 local keys = require("lib.keys")
 local lease = require("lib.lease")
 local limits = require("generated.limits")
+local pending = require("lib.pending")
 local record = require("lib.record")
 local retry = require("lib.retry")
 local transition = require("lib.transition")
@@ -25,7 +26,6 @@ local function time_out(x, now_ms)
   local leaf = transition.apply(x, "timeOut", { retryLeft = retry_at ~= nil })
   if leaf == "delayed.retry" then
     lease.log_attempt(x, "timeout", now_ms)
-    lease.release(x)
     record.set(x, "retries", (record.number(x, "retries") or 0) + 1)
     record.set(x, "not_before", retry_at)
     redis.call("DEL", keys.ending(x.id))
@@ -43,7 +43,6 @@ function due.lose_lease(x, event, now_ms)
   if exhausted then
     finish.commit(x, "max_reclaims_exceeded", nil, now_ms)
   else
-    lease.release(x)
     transition.commit(x, now_ms)
   end
 end
@@ -105,6 +104,7 @@ end
 
 -- Applies what is due in this partition, at most `count` executions. Returns how many there were.
 function due.promote(now_ms, count)
+  pending.flush()
   local done = promote_from(keys.index("leased"), now_ms, count)
   if done < count then
     done = done + promote_from(keys.index("delayed"), now_ms, count - done)
@@ -117,6 +117,7 @@ end
 
 -- The next time at which something becomes due, or nil.
 function due.next_at()
+  pending.flush()
   local next_ms
   for _, key in ipairs({ keys.index("leased"), keys.index("delayed"), keys.timers() }) do
     local head = redis.call("ZRANGE", key, 0, 0, "WITHSCORES")

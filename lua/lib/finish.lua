@@ -1,29 +1,27 @@
 -- The end of an execution, shared by every way of ending.
 local keys = require("lib.keys")
-local lease = require("lib.lease")
 local record = require("lib.record")
 local transition = require("lib.transition")
 local wake = require("lib.wake")
 
 local finish = {}
 
+local unfinished = {
+  "attempt_left_ms",
+  "block_reason",
+  "grant_id",
+  "grant_until",
+  "grant_worker",
+  "not_before",
+  "parked",
+  "replaying",
+}
+
 -- Clears what only unfinished work has, after the lifecycle has accepted the ending. `reason` is a
 -- short word; `ending` holds the result or the failure as bytes, nil when there is none.
 function finish.commit(x, reason, ending, now_ms)
-  if x.f.expires_at ~= nil then
-    lease.release(x)
-  end
-  for _, field in ipairs({
-    "attempt_left_ms",
-    "block_reason",
-    "grant_id",
-    "grant_until",
-    "grant_worker",
-    "not_before",
-    "parked",
-    "replaying",
-  }) do
-    record.set(x, field, nil)
+  for position = 1, #unfinished do
+    record.set(x, unfinished[position], nil)
   end
   if reason ~= "failed" then
     -- An earlier attempt's failure class is not why this execution ended.

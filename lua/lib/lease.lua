@@ -1,6 +1,7 @@
 -- Giving a lease and taking it back.
 local keys = require("lib.keys")
 local limits = require("generated.limits")
+local pending = require("lib.pending")
 local record = require("lib.record")
 local rows = require("lib.rows")
 local transition = require("lib.transition")
@@ -21,14 +22,6 @@ function lease.log_attempt(x, how, now_ms)
   local key = keys.attempts(x.id)
   redis.call("RPUSH", key, entry)
   redis.call("LTRIM", key, -limits.attempt_log_max, -1)
-end
-
--- Clears what only a live lease has. The lease id, epoch and attempt stay: replays need them.
-function lease.release(x)
-  redis.call("HDEL", keys.leases(), x.f.lease_id)
-  record.set(x, "expires_at", nil)
-  record.set(x, "lease_ms", nil)
-  record.set(x, "attempt_deadline_at", nil)
 end
 
 local function attempt_type(x, reclaimed)
@@ -91,9 +84,11 @@ function lease.grant(x, lease_id, arg, now_ms, now_us)
   record.set(x, "grant_id", nil)
   record.set(x, "grant_worker", nil)
   record.set(x, "grant_until", nil)
-  redis.call("HSET", keys.leases(), lease_id, x.id)
+  pending.set_field(keys.leases(), lease_id, x.id)
   transition.commit(x, now_ms)
 end
+
+local columns
 
 -- The execution as its new holder gets it.
 function lease.claimed_row(x)
@@ -111,11 +106,18 @@ function lease.claimed_row(x)
     expires_at = f.expires_at,
     attempt_deadline_at = f.attempt_deadline_at,
     created_at = f.created_at,
-    input = redis.call("GET", keys.input(x.id)) or "",
+    -- A large input is fetched by the claimer: passing it through here would cost more than that.
+    input = f.large == nil and redis.call("GET", keys.input(x.id)),
   }
+  if columns == nil then
+    columns = {}
+    for position, declared in ipairs(rows.claimed) do
+      columns[position] = declared:match("^[%l_]+")
+    end
+  end
   local row = {}
-  for position, declared in ipairs(rows.claimed) do
-    row[position] = fields[declared:match("^[%l_]+")] or false
+  for position = 1, #columns do
+    row[position] = fields[columns[position]] or false
   end
   return row
 end

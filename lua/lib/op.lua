@@ -2,6 +2,7 @@
 local clock = require("lib.clock")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
+local pending = require("lib.pending")
 local retry = require("lib.retry")
 local wake = require("lib.wake")
 
@@ -10,7 +11,7 @@ local registry = {}
 
 -- Decoders return the value, or nil and what is wrong. An absent optional argument is "".
 local function whole(text)
-  if not text:find("^%d+$") or #text > 16 then
+  if text == "" or #text > 16 or text:find("%D") then
     return nil
   end
   return tonumber(text)
@@ -167,6 +168,16 @@ local function decoder_of(kind)
   end
 end
 
+-- Declared values as names and kinds, read once.
+local function parse_fields(declared)
+  local fields = {}
+  for position, text in ipairs(declared) do
+    local name, kind = text:match("^([%l_]+):([%l_]+)")
+    fields[position] = { name = name, kind = kind }
+  end
+  return fields
+end
+
 local strict = {
   __index = function(_, name)
     error("HOLDFAST_BUG no such name: " .. tostring(name))
@@ -184,6 +195,10 @@ local function prepare(spec)
   spec.plan = plan
   -- An optional argument travels as "0", or as "1" followed by its text.
   spec.arity = #plan
+  spec.outcomes = {}
+  for name, declared in pairs(spec.returns) do
+    spec.outcomes[name] = parse_fields(declared)
+  end
 end
 
 local function arity(spec)
@@ -209,7 +224,8 @@ function op.refuse(code, details)
   table.sort(names)
   for _, name in ipairs(names) do
     reply[#reply + 1] = name
-    reply[#reply + 1] = tostring(details[name])
+    local value = details[name]
+    reply[#reply + 1] = type(value) == "number" and string.format("%.0f", value) or tostring(value)
   end
   return { refusal = reply }
 end
@@ -231,49 +247,47 @@ local function encode_field(kind, value)
   return value
 end
 
-local function encode_fields(declared, fields)
-  local row = {}
-  for position, text in ipairs(declared) do
-    local name, kind = text:match("^([%l_]+):([%l_]+)")
-    row[position] = encode_field(kind, fields[name])
-  end
-  return row
-end
-
 local function encode(spec, answer)
   if answer.refusal ~= nil then
     return answer.refusal
   end
-  local declared = spec.returns[answer.name]
+  local declared = spec.outcomes[answer.name]
   if declared == nil then
     error("HOLDFAST_BUG undeclared outcome " .. answer.name .. " of " .. spec.name)
   end
-  local reply = encode_fields(declared, answer.fields)
-  table.insert(reply, 1, answer.name)
+  local reply, fields = { answer.name }, answer.fields
+  for position = 1, #declared do
+    local field = declared[position]
+    reply[position + 1] = encode_field(field.kind, fields[field.name])
+  end
   return reply
 end
 
+-- Returns what is wrong with an argument, after it was put into `arg`.
+local function decode_one(slot, text, arg)
+  if slot.optional then
+    if text == "0" then
+      arg[slot.name] = false
+      return nil
+    elseif text:byte() ~= 49 then
+      return "is not marked as absent or present"
+    end
+    text = text:sub(2)
+  end
+  local value, why = slot.decode(text)
+  arg[slot.name] = value
+  if value == nil then
+    return why
+  end
+end
+
 local function decode(spec, args, first)
-  local arg = {}
-  for position, slot in ipairs(spec.plan) do
-    local text = args[first + position - 1]
-    local value, why
-    if slot.optional and text == "0" then
-      value = false
-    else
-      if slot.optional then
-        text = text:sub(1, 1) == "1" and text:sub(2) or nil
-      end
-      if text == nil then
-        why = "is not marked as absent or present"
-      else
-        value, why = slot.decode(text)
-      end
+  local arg, plan = {}, spec.plan
+  for position = 1, #plan do
+    local why = decode_one(plan[position], args[first + position - 1], arg)
+    if why ~= nil then
+      return nil, op.refuse("invalid_input", { argument = plan[position].name, why = why })
     end
-    if value == nil then
-      return nil, op.refuse("invalid_input", { argument = slot.name, why = why })
-    end
-    arg[slot.name] = value
   end
   return setmetatable(arg, strict)
 end
@@ -283,14 +297,16 @@ local function run_one(spec, args, first, now_ms, now_us)
   if arg == nil then
     return refusal.refusal
   end
-  local ok, answer = pcall(spec.run, arg, now_ms, now_us)
+  return encode(spec, spec.run(arg, now_ms, now_us))
+end
+
+-- A fault in one operation of a batch must not touch the others.
+local function run_safely(spec, args, first, now_ms, now_us)
+  local ok, reply = pcall(run_one, spec, args, first, now_ms, now_us)
   if ok then
-    ok, answer = pcall(encode, spec, answer)
+    return reply
   end
-  if ok then
-    return answer
-  end
-  return { "fault", type(answer) == "table" and answer.err or tostring(answer) }
+  return { "fault", type(reply) == "table" and reply.err or tostring(reply) }
 end
 
 -- The whole batch is measured before anything runs, so that a malformed one changes nothing.
@@ -322,14 +338,16 @@ local function serve(tags, args, reads_only)
     return redis.error_reply("HOLDFAST_MALFORMED the call does not fit this library")
   end
   keys.bind(tags[1])
+  pending.begin()
   wake.begin()
   done = {}
   local now_ms, now_us = clock.read()
   local replies = {}
   for index, position in ipairs(starts) do
-    replies[index] = run_one(registry[args[position]], args, position + 1, now_ms, now_us)
+    replies[index] = run_safely(registry[args[position]], args, position + 1, now_ms, now_us)
   end
   if not reads_only then
+    pending.flush()
     wake.finish(now_ms)
   end
   return replies

@@ -24,12 +24,9 @@ function record.load(id)
   return fresh(id, fields)
 end
 
--- Sets a field to text or to a whole number; nil removes it. Nothing is written before `save`.
+-- Sets a field to text or to a whole number; nil removes it. Nothing is written before `save`. The
+-- server writes a number's digits in full; only Lua's own conversion to text would lose some.
 function record.set(x, name, value)
-  if type(value) == "number" then
-    -- Plain digits: Lua's own conversion would lose the last digits of an epoch.
-    value = string.format("%.0f", value)
-  end
   if x.f[name] == value then
     return
   end
@@ -45,21 +42,25 @@ function record.number(x, name)
 end
 
 function record.save(x)
-  local set, gone = {}, {}
-  for _, name in ipairs(x.names) do
-    local value = x.f[name]
+  local f, names = x.f, x.names
+  local set, gone, sets, gones = {}, {}, 0, 0
+  for position = 1, #names do
+    local name = names[position]
+    local value = f[name]
     if value == nil then
-      gone[#gone + 1] = name
+      gones = gones + 1
+      gone[gones] = name
     else
-      set[#set + 1] = name
-      set[#set + 1] = value
+      set[sets + 1] = name
+      set[sets + 2] = value
+      sets = sets + 2
     end
   end
   local key = keys.execution(x.id)
-  if #set > 0 then
+  if sets > 0 then
     redis.call("HSET", key, unpack(set))
   end
-  if #gone > 0 then
+  if gones > 0 then
     redis.call("HDEL", key, unpack(gone))
   end
   x.dirty, x.names = {}, {}

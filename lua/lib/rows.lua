@@ -14,6 +14,6 @@ return {
     "expires_at:int",
     "attempt_deadline_at:int?",
     "created_at:int",
-    "input:bytes",
+    "input:bytes?",
   },
 }

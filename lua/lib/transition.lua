@@ -2,6 +2,7 @@
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
 local limits = require("generated.limits")
+local pending = require("lib.pending")
 local record = require("lib.record")
 local wake = require("lib.wake")
 
@@ -102,9 +103,9 @@ end
 local function save_timer(x)
   local at_ms = timer_of(x)
   if at_ms ~= nil then
-    redis.call("ZADD", keys.timers(), string.format("%.0f", at_ms), x.id)
+    pending.add_row(keys.timers(), x.id, at_ms)
   else
-    redis.call("ZREM", keys.timers(), x.id)
+    pending.remove_row(keys.timers(), x.id)
   end
 end
 
@@ -125,10 +126,14 @@ function transition.commit(x, now_ms)
   record.save(x)
   local key = index_key(leaf.index, x)
   if left.index ~= "none" and left.index ~= leaf.index then
-    redis.call("ZREM", index_key(left.index, x), x.id)
+    pending.remove_row(index_key(left.index, x), x.id)
+  end
+  if left.index == "leased" and leaf.index ~= "leased" then
+    -- Only a live lease is found by its id; its fields stay, as those of the last one.
+    pending.remove_field(keys.leases(), x.f.lease_id)
   end
   local at_ms = score(leaf.index, x)
-  redis.call("ZADD", key, string.format("%.0f", at_ms), x.id)
+  pending.add_row(key, x.id, at_ms)
   if routed[leaf.index] and x.f.capabilities ~= nil then
     redis.call("SADD", keys.routes(x.f.lane), x.f.capabilities)
   end
@@ -141,9 +146,8 @@ end
 
 -- Forgets an execution in its own index, the listing and the timers.
 function transition.remove(x)
-  redis.call("ZREM", index_key(leaf_of(x).index, x), x.id)
-  redis.call("ZREM", keys.executions(), x.id)
-  redis.call("ZREM", keys.timers(), x.id)
+  pending.remove_row(index_key(leaf_of(x).index, x), x.id)
+  pending.remove_row(keys.executions(), x.id)
 end
 
 return transition

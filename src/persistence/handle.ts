@@ -74,7 +74,7 @@ export function claimedExecution(
     executionId: formatExecutionId(partition, row.id),
     lane: row.lane,
     task: row.task,
-    input: row.input,
+    input: row.input ?? new Uint8Array(0),
     attempt: row.attempt,
     attemptType: row.attempt_type as ClaimedExecution['attemptType'],
     epoch: row.epoch,

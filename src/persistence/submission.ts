@@ -6,7 +6,9 @@ import type { CapabilitySet, RetryPolicy, Submission } from './backend.ts'
 import type { Arguments } from './contract.ts'
 import { formatRetryPolicy } from './retry-policy.ts'
 
-type SubmitArguments = Omit<Arguments<'execution.submit'>, 'id'>
+type SubmitArguments = Omit<Arguments<'execution.submit'>, 'id' | 'input'> & {
+  readonly input: Uint8Array
+}
 
 /** Sorted, without repetition: equal sets share one route. */
 export function formatCapabilities(capabilities: CapabilitySet | undefined): string {

@@ -1,7 +1,6 @@
 -- Park the execution until a time, or hand it back at once when that time has come already.
 local fence = require("lib.fence")
 local gates = require("lib.gates")
-local lease = require("lib.lease")
 local limits = require("generated.limits")
 local op = require("lib.op")
 local record = require("lib.record")
@@ -38,7 +37,6 @@ return op.define({
       -- The attempt's clock stands still while it is parked.
       record.set(x, "attempt_left_ms", attempt_deadline_at - now_ms)
     end
-    lease.release(x)
     transition.commit(x, now_ms)
     return op.outcome("delayed", { replayed = false })
   end,

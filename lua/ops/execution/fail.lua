@@ -48,7 +48,6 @@ return op.define({
     end
     fence.settle(x, "fail", arg.digest, string.format("retry %.0f", retry_at))
     lease.log_attempt(x, arg.class, now_ms)
-    lease.release(x)
     record.set(x, "class", arg.class)
     record.set(x, "retries", (record.number(x, "retries") or 0) + 1)
     record.set(x, "not_before", retry_at)

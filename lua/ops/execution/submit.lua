@@ -1,7 +1,9 @@
 -- Accept new work, or answer with the execution that the same idempotency key already made.
 local gates = require("lib.gates")
 local keys = require("lib.keys")
+local limits = require("generated.limits")
 local op = require("lib.op")
+local pending = require("lib.pending")
 local record = require("lib.record")
 local transition = require("lib.transition")
 
@@ -46,6 +48,16 @@ local function lane_refusal(lane)
   end
 end
 
+-- A large input comes by a plain command in the same transaction, beside this call: copying it
+-- through Lua would cost more than all the rest.
+local function large_input(arg)
+  local bytes = arg.input and #arg.input or redis.call("STRLEN", keys.input(arg.id))
+  if not arg.input and (bytes <= limits.inline_input_bytes or bytes > limits.input_bytes) then
+    return nil, op.refuse("invalid_input", { argument = "input", why = "is missing or too large" })
+  end
+  return bytes > limits.inline_input_bytes
+end
+
 local copied = {
   "lane",
   "task",
@@ -58,6 +70,56 @@ local copied = {
   "key",
 }
 
+-- The input that came beside a refused call must not stay; a known execution keeps its own.
+local function forget_input(id)
+  if redis.call("EXISTS", keys.execution(id)) == 0 then
+    redis.call("DEL", keys.input(id))
+  end
+end
+
+local function submit(arg, now_ms)
+  local existing = known(arg)
+  if existing then
+    return existing
+  end
+  local large, missing = large_input(arg)
+  if missing then
+    return missing
+  end
+  local closed, unknown_lane = lane_refusal(arg.lane)
+  if closed then
+    return closed
+  end
+  local not_before, deadline_at, refusal = times(arg, now_ms)
+  if refusal then
+    return refusal
+  end
+  local x = record.new(arg.id)
+  for _, name in ipairs(copied) do
+    record.set(x, name, arg[name] or nil)
+  end
+  record.set(x, "created_at", now_ms)
+  record.set(x, "not_before", not_before)
+  record.set(x, "large", large and 1 or nil)
+  record.set(x, "deadline_at", deadline_at)
+  transition.apply(x, "submit", gates.facts(x, now_ms))
+  if arg.input then
+    redis.call("SET", keys.input(arg.id), arg.input)
+  end
+  pending.add_row(keys.executions(), arg.id, 0)
+  if arg.tags then
+    redis.call("SET", keys.tags(arg.id), arg.tags)
+  end
+  if arg.key then
+    redis.call("SET", keys.idempotency(arg.key), arg.id .. " " .. arg.fingerprint)
+  end
+  if unknown_lane then
+    redis.call("HSET", keys.lanes(), arg.lane, "active")
+  end
+  transition.commit(x, now_ms)
+  return op.outcome("submitted", { id = arg.id, state = x.f.state })
+end
+
 return op.define({
   name = "execution.submit",
   events = { "submit" },
@@ -65,7 +127,7 @@ return op.define({
     "id:id",
     "lane:word",
     "task:word",
-    "input:input",
+    "input:input?",
     "key:digest?",
     "fingerprint:digest?",
     "not_before:ms?",
@@ -82,38 +144,10 @@ return op.define({
   },
   returns = { submitted = { "id:text", "state:text" }, duplicate = { "id:text" } },
   run = function(arg, now_ms)
-    local existing = known(arg)
-    if existing then
-      return existing
+    local answer = submit(arg, now_ms)
+    if not arg.input and answer.name ~= "submitted" then
+      forget_input(arg.id)
     end
-    local closed, unknown_lane = lane_refusal(arg.lane)
-    if closed then
-      return closed
-    end
-    local not_before, deadline_at, refusal = times(arg, now_ms)
-    if refusal then
-      return refusal
-    end
-    local x = record.new(arg.id)
-    for _, name in ipairs(copied) do
-      record.set(x, name, arg[name] or nil)
-    end
-    record.set(x, "created_at", now_ms)
-    record.set(x, "not_before", not_before)
-    record.set(x, "deadline_at", deadline_at)
-    transition.apply(x, "submit", gates.facts(x, now_ms))
-    redis.call("SET", keys.input(arg.id), arg.input)
-    redis.call("ZADD", keys.executions(), 0, arg.id)
-    if arg.tags then
-      redis.call("SET", keys.tags(arg.id), arg.tags)
-    end
-    if arg.key then
-      redis.call("SET", keys.idempotency(arg.key), arg.id .. " " .. arg.fingerprint)
-    end
-    if unknown_lane then
-      redis.call("HSET", keys.lanes(), arg.lane, "active")
-    end
-    transition.commit(x, now_ms)
-    return op.outcome("submitted", { id = arg.id, state = x.f.state })
+    return answer
   end,
 })

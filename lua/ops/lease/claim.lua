@@ -4,6 +4,7 @@ local keys = require("lib.keys")
 local lease = require("lib.lease")
 local limits = require("generated.limits")
 local op = require("lib.op")
+local pending = require("lib.pending")
 local record = require("lib.record")
 local transition = require("lib.transition")
 local wake = require("lib.wake")
@@ -12,6 +13,7 @@ local index_of = { f = "ready", r = "resumed", c = "reclaimable" }
 
 -- The same claim again finds its own leases that are still held.
 local function already_granted(arg)
+  pending.flush()
   local names = {}
   for position = 1, arg.count do
     names[position] = arg.lease_id .. "." .. position
@@ -74,6 +76,7 @@ end
 -- The best candidates over all sources, best first; rows under a live grant come last everywhere
 -- and are left out.
 local function candidates(list, count)
+  pending.flush()
   local found = {}
   for _, key in ipairs(list) do
     local flat = redis.call("ZRANGE", key, 0, count - 1, "WITHSCORES")
@@ -94,6 +97,9 @@ local function take(arg, list, now_ms, now_us)
   local rows = {}
   -- A second round makes up for candidates whose deadline had passed.
   for _ = 1, 2 do
+    if #rows == arg.count then
+      break
+    end
     for _, candidate in ipairs(candidates(list, arg.count - #rows)) do
       if #rows == arg.count then
         break

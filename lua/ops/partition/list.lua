@@ -1,6 +1,7 @@
 -- Read one page of this partition's execution ids, in byte order after a cursor.
 local keys = require("lib.keys")
 local op = require("lib.op")
+local pending = require("lib.pending")
 
 return op.define({
   name = "partition.list",
@@ -12,6 +13,7 @@ return op.define({
     if arg.count == 0 then
       return op.outcome("listed", { ids = {}, more = false })
     end
+    pending.flush()
     local from = arg.after and "(" .. arg.after or "-"
     local ids =
       redis.call("ZRANGE", keys.executions(), from, "+", "BYLEX", "LIMIT", 0, arg.count + 1)

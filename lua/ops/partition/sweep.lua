@@ -2,11 +2,13 @@
 local due = require("lib.due")
 local keys = require("lib.keys")
 local op = require("lib.op")
+local pending = require("lib.pending")
 local purge = require("lib.purge")
 local record = require("lib.record")
 local wake = require("lib.wake")
 
 local function purge_due(now_ms, count)
+  pending.flush()
   local ids = redis.call(
     "ZRANGEBYSCORE",
     keys.index("terminal"),
@@ -23,6 +25,7 @@ local function purge_due(now_ms, count)
 end
 
 local function next_purge()
+  pending.flush()
   return tonumber(redis.call("ZRANGE", keys.index("terminal"), 0, 0, "WITHSCORES")[2])
 end
 

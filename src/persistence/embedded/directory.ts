@@ -1,7 +1,6 @@
 // The durable records of one embedded engine: a flat map from key to bytes in an LMDB folder.
 
-import type { FileHandle } from 'node:fs/promises'
-import { mkdir, open as openFile, rm, stat, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, open as openFile, rm, stat, writeFile } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -56,8 +55,8 @@ const ownerKey = Buffer.from('\u0000owner')
 const keyBytesMax = 1977
 
 /**
- * Folders that this thread has open, by device and inode. A second opening would make the system
- * forget that this process uses LMDB's lock file: it does so when any handle of it is closed.
+ * Folders that this thread has open or is opening, by device and inode: LMDB would let two openers
+ * share one environment with the settings of whoever came first.
  */
 const openFolders = new Set<string>()
 
@@ -80,30 +79,21 @@ export async function openDirectory(
     try {
       await refuseLiveOwner(folder)
       await requireUsable(folder)
-      const directory = await openOwned(folder, options.durability ?? 'committed', forget)
-      await flushFolders(made === undefined ? folder : dirname(made), folder)
-      return directory
+      const database = openDatabase(folder, options.durability ?? 'committed')
+      try {
+        await flushFolders(made === undefined ? folder : dirname(made), folder)
+        const owner = await takeOwnership(folder, ownerCell(folder, database))
+        return new LmdbDirectory(database, owner, forget)
+      } catch (error) {
+        await database.close()
+        throw error
+      }
     } catch (error) {
       forget()
       throw error
     }
   } catch (error) {
     throw error instanceof EngineError ? error : invalid(folder, 'cannot be used', error)
-  }
-}
-
-async function openOwned(
-  folder: string,
-  durability: Durability,
-  forget: () => void,
-): Promise<RecordDirectory> {
-  const database = openDatabase(folder, durability)
-  try {
-    const owner = await takeOwnership(folder, ownerCell(folder, database))
-    return new LmdbDirectory(database, owner, forget)
-  } catch (error) {
-    await database.close()
-    throw error
   }
 }
 
@@ -296,26 +286,33 @@ function readText(database: Database, key: Uint8Array): string | undefined {
  * understand, it brings the process down.
  */
 async function requireUsable(folder: string): Promise<void> {
-  const data = await readHead(join(folder, 'data.mdb'))
-  const lock = await readHead(join(folder, 'lock.mdb'))
-  if (data.length > 0) requireLmdb(folder, data)
-  if (data.length === 0 || lock.length === 0) await requireSpace(folder)
+  const head = await readHead(join(folder, 'data.mdb'))
+  if (head.length > 0) requireLmdb(folder, head)
+  const hasLock = await isUsableFile(join(folder, 'lock.mdb'))
+  if (head.length === 0 || !hasLock) await requireSpace(folder)
 }
 
-/** The first bytes of a file that must be writable if it exists; none if it does not. */
+/** The first bytes of a file, or none if there is no such file. */
 async function readHead(file: string): Promise<Buffer> {
-  let handle: FileHandle
-  try {
-    handle = await openFile(file, 'r+')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0)
-    throw error
-  }
+  if (!(await isUsableFile(file))) return Buffer.alloc(0)
+  const handle = await openFile(file)
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(64), 0, 64, 0)
     return buffer.subarray(0, bytesRead)
   } finally {
     await handle.close()
+  }
+}
+
+/** Does not open it: closing a lock file makes the system drop the locks of this process on it. */
+async function isUsableFile(file: string): Promise<boolean> {
+  try {
+    if (!(await stat(file)).isFile()) throw new Error(`${file} is not a file`)
+    await access(file, constants.R_OK | constants.W_OK)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    throw error
   }
 }
 
@@ -342,7 +339,7 @@ async function requireSpace(folder: string): Promise<void> {
   }
 }
 
-/** New folders survive a power loss once the folders above them are on disk. */
+/** Files and folders survive a power loss once the folders that name them are on disk. */
 async function flushFolders(first: string, last: string): Promise<void> {
   if (process.platform === 'win32') return
   for (let folder = last; ; folder = dirname(folder)) {

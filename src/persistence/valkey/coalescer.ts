@@ -1,9 +1,20 @@
 // Sends the operations that are issued in one tick for one partition as one server call.
 import { counts } from '../../limits.ts'
 
-/** One operation on its way: what to send, and whom to tell. */
-export interface PendingCall {
+/** A large value that is written beside the call, in one transaction with it. */
+export interface Attachment {
+  readonly key: string
+  readonly value: Uint8Array
+}
+
+/** What one operation sends. */
+export interface Outgoing {
   readonly wire: readonly (string | Uint8Array)[]
+  readonly attachment?: Attachment | undefined
+}
+
+/** One operation on its way: what to send, and whom to tell. */
+export interface PendingCall extends Outgoing {
   readonly bytes: number
   readonly resolve: (reply: unknown) => void
   readonly reject: (error: unknown) => void
@@ -28,9 +39,9 @@ export class Coalescer {
     this.send = send
   }
 
-  call(wire: readonly (string | Uint8Array)[]): Promise<unknown> {
+  call(outgoing: Outgoing): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.queue.push({ wire, bytes: wireBytes(wire), resolve, reject })
+      this.queue.push({ ...outgoing, bytes: bytesOf(outgoing), resolve, reject })
       if (this.scheduled) return
       this.scheduled = true
       // From a promise's continuation this runs after all others of the same tick.
@@ -69,8 +80,8 @@ function* slices(queue: readonly PendingCall[]): Generator<readonly PendingCall[
   if (batch.length > 0) yield batch
 }
 
-function wireBytes(wire: readonly (string | Uint8Array)[]): number {
-  let bytes = 0
+function bytesOf({ wire, attachment }: Outgoing): number {
+  let bytes = attachment?.value.byteLength ?? 0
   for (const part of wire) bytes += part.length
   return bytes
 }

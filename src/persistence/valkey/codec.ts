@@ -17,12 +17,19 @@ export function encodeCall(
   const wire: (string | Uint8Array)[] = [name]
   for (const { name: argument, optional } of operationPlans[name].args) {
     const value = args[argument]
-    if (!optional) wire.push(value instanceof Uint8Array ? value : encodePlain(value))
+    if (!optional) wire.push(value instanceof Uint8Array ? asBuffer(value) : encodePlain(value))
     else if (value === undefined) wire.push(absent)
     else if (value instanceof Uint8Array) wire.push(Buffer.concat([present, value]))
     else wire.push(`1${encodePlain(value)}`)
   }
   return wire
+}
+
+/** The client library sends a Buffer as it is, but writes other bytes out as text. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function encodePlain(value: unknown): string {

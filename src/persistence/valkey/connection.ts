@@ -12,11 +12,16 @@ export interface ConnectionOptions {
   readonly silenceMs: number
 }
 
+/** A command and its arguments. */
+export type Command = readonly [name: string, ...args: (string | number | Uint8Array)[]]
+
 /** What the store needs of the network. */
 export interface Connection {
   readonly cluster: boolean
   /** Sends one command for the slot of its first key. */
   send(command: string, args: readonly (string | number | Uint8Array)[]): Promise<Reply>
+  /** Sends commands for one slot as one transaction; answers with the reply to the last one. */
+  transact(commands: readonly Command[]): Promise<Reply>
   /** Every primary, for what concerns whole servers. */
   primaries(): readonly Redis[]
   /** Resolves when commands can be sent again, or after `timeoutMs`. */
@@ -129,6 +134,14 @@ function becomesReady(client: Redis | Cluster, timeoutMs: number): Promise<boole
   })
 }
 
+async function transact(client: Redis | Cluster, commands: readonly Command[]): Promise<Reply> {
+  const transaction = client.multi()
+  for (const [name, ...args] of commands) transaction.callBuffer(name, ...(args as string[]))
+  const [error, reply] = (await transaction.exec())?.at(-1) ?? [new Error('Connection is closed')]
+  if (error !== null) throw error
+  return reply as Reply
+}
+
 class SingleConnection implements Connection {
   readonly cluster = false
   private readonly redis: Redis
@@ -143,6 +156,10 @@ class SingleConnection implements Connection {
 
   send(command: string, args: readonly (string | number | Uint8Array)[]): Promise<Reply> {
     return this.redis.callBuffer(command, ...(args as string[])) as Promise<Reply>
+  }
+
+  transact(commands: readonly Command[]): Promise<Reply> {
+    return transact(this.redis, commands)
   }
 
   primaries(): readonly Redis[] {
@@ -192,6 +209,10 @@ class ClusterConnection implements Connection {
 
   send(command: string, args: readonly (string | number | Uint8Array)[]): Promise<Reply> {
     return this.client.callBuffer(command, ...(args as string[])) as Promise<Reply>
+  }
+
+  transact(commands: readonly Command[]): Promise<Reply> {
+    return transact(this.client, commands)
   }
 
   primaries(): readonly Redis[] {

@@ -1,11 +1,13 @@
 // The store on Valkey or Redis: operations as function calls, coalesced, repeated after faults.
 import { EngineError } from '../../errors.ts'
+import { bytesMax } from '../../limits.ts'
 import { checkArguments } from '../arguments.ts'
 import type { Answer, Arguments, OperationName } from '../contract.ts'
+import type { ClaimedRow } from '../generated/operations.ts'
 import type { Durability, Store, StoreNotice } from '../store.ts'
-import { Coalescer, type PendingCall } from './coalescer.ts'
-import { decodeAnswer, encodeCall, type Reply } from './codec.ts'
-import { type Connection, connect } from './connection.ts'
+import { Coalescer, type Outgoing, type PendingCall } from './coalescer.ts'
+import { asBuffer, decodeAnswer, encodeCall, type Reply } from './codec.ts'
+import { type Command, type Connection, connect } from './connection.ts'
 import { classifyFault, faultError } from './fault.ts'
 import {
   ensureLibrary,
@@ -122,8 +124,9 @@ export class ValkeyStore implements Store {
         details: { argument: 'partition', partitions: this.partitionCount },
       })
     }
-    const reply = (await coalescer.call(encodeCall(name, args))) as Reply
-    return decodeAnswer(name, locateFault(reply, this.library))
+    const reply = (await coalescer.call(this.outgoing(partition, name, args))) as Reply
+    const answer = decodeAnswer(name, locateFault(reply, this.library))
+    return hasRows(answer) ? this.withInputs(partition, name, answer) : answer
   }
 
   async listen(listener: (notice: StoreNotice) => void): Promise<() => void> {
@@ -137,6 +140,41 @@ export class ValkeyStore implements Store {
     this.closed = true
     this.listeners.clear()
     await this.connection.close()
+  }
+
+  /** A large input travels beside the function call: through Lua it would be copied thrice. */
+  private outgoing<Name extends OperationName>(
+    partition: number,
+    name: Name,
+    args: Arguments<Name>,
+  ): Outgoing {
+    if (!('input' in args) || args.input === undefined) return { wire: encodeCall(name, args) }
+    if (args.input.byteLength <= bytesMax.inlineInput) return { wire: encodeCall(name, args) }
+    const key = inputKey(this.tag(partition), args.id)
+    return {
+      wire: encodeCall(name, { ...args, input: undefined }),
+      attachment: { key, value: asBuffer(args.input) },
+    }
+  }
+
+  /** Fetches the inputs that were too large to come with their rows. They never change. */
+  private async withInputs<Name extends OperationName>(
+    partition: number,
+    name: Name,
+    answer: Answer<Name> & { readonly rows: readonly ClaimedRow[] },
+  ): Promise<Answer<Name>> {
+    const rows = await Promise.all(
+      answer.rows.map(async (row) => {
+        if (row.input !== undefined) return row
+        const key = inputKey(this.tag(partition), row.id)
+        const input = await this.repeat(() => this.connection.send('GET', [key]))
+        if (!Buffer.isBuffer(input)) {
+          throw new EngineError('corruption', `${name}: the input of ${row.id} is missing`)
+        }
+        return { ...row, input }
+      }),
+    )
+    return Object.assign(answer, { rows })
   }
 
   private tag(partition: number): string {
@@ -158,24 +196,31 @@ export class ValkeyStore implements Store {
     )
   }
 
-  /** Sends one batch, again and again until it is answered or its time is over. */
-  private async sendBatch(partition: number, calls: readonly PendingCall[]): Promise<Reply[]> {
+  private sendBatch(partition: number, calls: readonly PendingCall[]): Promise<Reply[]> {
+    const args: (string | number | Uint8Array)[] = [this.library.name, 1, this.tag(partition)]
+    const attached: Command[] = []
+    for (const { wire, attachment } of calls) {
+      for (const part of wire) args.push(part)
+      if (attachment !== undefined) attached.push(['SET', attachment.key, attachment.value])
+    }
+    return this.repeat(() =>
+      attached.length === 0
+        ? this.connection.send('FCALL', args)
+        : this.connection.transact([...attached, ['FCALL', ...args]]),
+    ) as Promise<Reply[]>
+  }
+
+  /** Sends again and again until there is an answer or the time is over. */
+  private async repeat(send: () => Promise<Reply>): Promise<Reply> {
     const startedMs = performance.now()
-    const args = this.batchArguments(partition, calls)
     for (;;) {
       const leftMs = this.callTimeoutMs - (performance.now() - startedMs)
       try {
-        return (await within(leftMs, this.connection.send('FCALL', args))) as Reply[]
+        return await within(leftMs, send())
       } catch (error) {
         await this.recover(error, startedMs)
       }
     }
-  }
-
-  private batchArguments(partition: number, calls: readonly PendingCall[]) {
-    const args: (string | number | Uint8Array)[] = [this.library.name, 1, this.tag(partition)]
-    for (const { wire } of calls) for (const part of wire) args.push(part)
-    return args
   }
 
   /** Returns when the call may be repeated; throws when repeating cannot help or time is over. */
@@ -198,6 +243,17 @@ export class ValkeyStore implements Store {
     await this.connection.settled(leftMs)
     await new Promise((resolve) => setTimeout(resolve, Math.min(repeatDelayMs, leftMs)))
   }
+}
+
+function hasRows<Value extends object>(
+  answer: Value,
+): answer is Value & { readonly rows: readonly ClaimedRow[] } {
+  return 'rows' in answer
+}
+
+/** The key of an input, which is read and written beside the functions; see lua/lib/keys.lua. */
+function inputKey(tag: string, local: string): string {
+  return `${tag}:in:${local}`
 }
 
 function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {

@@ -1,0 +1,198 @@
+// The attempts that one worker process runs at the same time, each under its own lease.
+import { EngineError, isEngineError } from '../errors.ts'
+import type {
+  ClaimedExecution,
+  EngineBackend,
+  FailureClass,
+  FailureReason,
+  Handle,
+} from '../persistence/backend.ts'
+
+/** What came of an attempt: how its lease is to be given back. */
+export type Performed =
+  | { readonly outcome: 'completed'; readonly payload: Uint8Array | undefined }
+  | {
+      readonly outcome: 'failed'
+      readonly reason: FailureReason
+      readonly failureClass: FailureClass
+    }
+  | { readonly outcome: 'delayed'; readonly untilMs: number }
+
+/** Runs the user's code for one attempt; must not reject. */
+export type Perform = (claimed: ClaimedExecution, signal: AbortSignal) => Promise<Performed>
+
+type PoolBackend = Pick<EngineBackend, 'complete' | 'fail' | 'delay' | 'renewMany'>
+
+interface RunningAttempt {
+  readonly claimed: ClaimedExecution
+  readonly abort: AbortController
+  readonly deadline: NodeJS.Timeout | undefined
+  /** On this process's clock. */
+  expiresAtMs: number
+}
+
+/** Refusals that mean: this lease is not ours any more. */
+const lostCodes = [
+  'execution_not_active',
+  'execution_not_found',
+  'stale_lease',
+  'lease_expired',
+  'lease_revoked',
+  'already_settled',
+] as const
+
+export interface AttemptPoolOptions {
+  readonly backend: PoolBackend
+  readonly perform: Perform
+  readonly concurrency: number
+  /** Hears of faults that no caller is there to hear of. */
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * Runs attempts and gives their leases back. An attempt whose lease is lost has its signal aborted
+ * and is forgotten: whatever it still returns is dropped, because the engine would refuse it.
+ */
+export class AttemptPool {
+  private readonly options: AttemptPoolOptions
+  private readonly running = new Map<string, RunningAttempt>()
+  private readonly unfinished = new Set<Promise<void>>()
+  private waiting: (() => void) | undefined
+
+  constructor(options: AttemptPoolOptions) {
+    this.options = options
+  }
+
+  get free(): number {
+    return this.options.concurrency - this.unfinished.size
+  }
+
+  start(claimed: ClaimedExecution): void {
+    const abort = new AbortController()
+    const attempt: RunningAttempt = {
+      claimed,
+      abort,
+      expiresAtMs: Date.now() + claimed.leaseMs,
+      deadline: this.armDeadline(claimed),
+    }
+    const key = claimed.handle.opaque
+    this.running.set(key, attempt)
+    const finished = this.run(attempt).finally(() => {
+      clearTimeout(attempt.deadline)
+      this.running.delete(key)
+      this.unfinished.delete(finished)
+      this.waiting?.()
+    })
+    this.unfinished.add(finished)
+  }
+
+  /** Resolves when an attempt can be started, or when the signal fires. */
+  whenFree(signal: AbortSignal): Promise<void> {
+    if (this.free > 0 || signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.waiting = () => {
+        if (this.waiting !== undefined) signal.removeEventListener('abort', this.waiting)
+        this.waiting = undefined
+        resolve()
+      }
+      signal.addEventListener('abort', this.waiting, { once: true })
+    })
+  }
+
+  /** Renews every lease; attempts whose lease is gone are aborted. */
+  async renewAll(): Promise<void> {
+    const attempts = [...this.running.values()]
+    const sentAtMs = Date.now()
+    const outcomes = await this.options.backend.renewMany(
+      attempts.map(({ claimed }) => claimed.handle),
+    )
+    outcomes.forEach((outcome, index) => {
+      const attempt = attempts[index] as RunningAttempt
+      if (outcome.outcome === 'renewed') attempt.expiresAtMs = sentAtMs + attempt.claimed.leaseMs
+      else if (isEngineError(outcome.error, ...lostCodes)) this.lose(attempt, outcome.error)
+      else this.options.onError(outcome.error)
+    })
+    this.loseLapsed()
+  }
+
+  /** Resolves when nothing runs any more. */
+  async idle(): Promise<void> {
+    while (this.unfinished.size > 0) await Promise.all(this.unfinished)
+  }
+
+  /** Aborts what still runs and hands its work back, so that another worker continues at once. */
+  async handBack(): Promise<void> {
+    const attempts = [...this.running.values()]
+    const reason = new EngineError('engine_closed', 'the worker is stopping')
+    await Promise.all(
+      attempts.map(async ({ claimed, abort }) => {
+        this.running.delete(claimed.handle.opaque)
+        abort.abort(reason)
+        await this.settle(claimed, { outcome: 'delayed', untilMs: 0 })
+      }),
+    )
+  }
+
+  private async run(attempt: RunningAttempt): Promise<void> {
+    const { claimed, abort } = attempt
+    const performed = await this.options.perform(claimed, abort.signal)
+    if (this.running.has(claimed.handle.opaque)) await this.settle(claimed, performed)
+  }
+
+  private async settle({ handle }: ClaimedExecution, performed: Performed): Promise<void> {
+    try {
+      await settleOnce(this.options.backend, handle, performed)
+    } catch (error) {
+      if (!isEngineError(error, ...lostCodes)) this.options.onError(error)
+    }
+  }
+
+  /** At its deadline the server ends the attempt; asking to renew makes it do so at once. */
+  private armDeadline(claimed: ClaimedExecution): NodeJS.Timeout | undefined {
+    const { attemptDeadlineAtMs, handle, expiresAtMs, leaseMs } = claimed
+    if (attemptDeadlineAtMs === undefined) return undefined
+    // Both times are the server's, so its clock need not agree with ours.
+    const leftMs = Math.max(0, attemptDeadlineAtMs - (expiresAtMs - leaseMs))
+    const expire = () => {
+      const attempt = this.running.get(handle.opaque)
+      if (attempt === undefined) return
+      this.options.backend.renewMany([handle]).then(([outcome]) => {
+        if (outcome?.outcome === 'refused') this.lose(attempt, outcome.error)
+        else this.running.get(handle.opaque)?.deadline?.refresh()
+      }, this.options.onError)
+    }
+    return setTimeout(expire, leftMs + 1)
+  }
+
+  /** A lease that could not be renewed in time is lost even if nobody has told us. */
+  private loseLapsed(): void {
+    const nowMs = Date.now()
+    for (const attempt of this.running.values()) {
+      if (attempt.expiresAtMs > nowMs) continue
+      this.lose(attempt, new EngineError('lease_expired', 'it could not be renewed in time'))
+    }
+  }
+
+  private lose(attempt: RunningAttempt, error: EngineError): void {
+    this.running.delete(attempt.claimed.handle.opaque)
+    attempt.abort.abort(error)
+  }
+}
+
+async function settleOnce(
+  backend: PoolBackend,
+  handle: Handle,
+  performed: Performed,
+): Promise<void> {
+  switch (performed.outcome) {
+    case 'completed':
+      await backend.complete(handle, performed.payload)
+      return
+    case 'failed':
+      await backend.fail(handle, performed.reason, performed.failureClass)
+      return
+    case 'delayed':
+      await backend.delay(handle, performed.untilMs)
+      return
+  }
+}

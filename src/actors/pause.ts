@@ -1,0 +1,16 @@
+// A wait that a signal ends early.
+
+/** Resolves after `ms`, or as soon as the signal fires. Does not keep the process alive. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    const finish = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', finish)
+      resolve()
+    }
+    const timer = setTimeout(finish, ms)
+    timer.unref()
+    signal.addEventListener('abort', finish, { once: true })
+  })
+}

@@ -1,0 +1,182 @@
+// The engine: what an application opens, submits to, works with and closes.
+import { type ActorRefFrom, createActor } from 'xstate'
+import { engineMachine } from '../actors/engine.ts'
+import type { workerMachine } from '../actors/worker.ts'
+import { EngineError } from '../errors.ts'
+import { type ExecutionId, parseExecutionId } from '../ids.ts'
+import type { BulkSubmitOutcome, EngineBackend, Submission } from '../persistence/backend.ts'
+import { type Duration, parseDurationMs } from '../time.ts'
+import { Endings } from './endings.ts'
+import { Execution } from './execution.ts'
+import { type Codec, jsonCodec } from './json-codec.ts'
+import {
+  type AnyTask,
+  checkInput,
+  type ExecutionOptions,
+  storedPolicies,
+  type Task,
+} from './task.ts'
+import { Worker, type WorkOptions, workerInput } from './worker.ts'
+
+/** What one submission may say beyond its task's policies. */
+export interface SubmitOptions extends ExecutionOptions {
+  /** The same key with the same submission answers with the same execution. */
+  readonly idempotencyKey?: string
+  /** Not before this long from now. */
+  readonly delay?: Duration
+  /** Not before this time. */
+  readonly startAt?: Date
+  /** @defaultValue the task's lane */
+  readonly lane?: string
+  readonly tags?: Readonly<Record<string, string>>
+}
+
+/** One of many submissions. */
+export interface SubmitItem<Input> {
+  readonly input: Input
+  readonly options?: SubmitOptions
+}
+
+/** What became of one of many submissions. */
+export type SubmitItemOutcome<Output> =
+  | { readonly outcome: 'submitted' | 'duplicate'; readonly execution: Execution<Output> }
+  | { readonly outcome: 'refused'; readonly error: EngineError }
+
+export interface EngineOptions {
+  readonly codec?: Codec
+  /** Hears of faults that no caller is there to hear of. @defaultValue a process warning */
+  readonly onError?: (error: unknown) => void
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : new Error(String(error)))
+}
+
+/** An open engine over a backend. Get one from `openEngine`. */
+export class Engine {
+  /** The contract below the engine: operator operations and reading. */
+  readonly backend: EngineBackend
+  private readonly codec: Codec
+  private readonly onError: (error: unknown) => void
+  private readonly endings: Endings
+  private readonly actor: ActorRefFrom<typeof engineMachine>
+  private readonly workers = new Set<Worker>()
+  private started = 0
+
+  /** @internal */
+  constructor(backend: EngineBackend, options: EngineOptions = {}) {
+    this.backend = backend
+    this.codec = options.codec ?? jsonCodec
+    this.onError = options.onError ?? warn
+    this.endings = new Endings(backend)
+    this.actor = createActor(engineMachine, { input: { backend, onError: this.onError } })
+    this.actor.start()
+  }
+
+  /**
+   * Accepts one execution of a task. Once the promise resolves the execution is stored, as far as
+   * the backend's `durability` goes, and will run at least once.
+   *
+   * @throws EngineError `invalid_input`, before anything is written; `idempotency_mismatch` when
+   * the key belongs to a different submission; `lane_closed` while the lane is draining.
+   */
+  async submit<Input, Output>(
+    task: Task<Input, Output>,
+    input: Input,
+    options: SubmitOptions = {},
+  ): Promise<Execution<Output>> {
+    const outcome = await this.backend.submit(await this.submission(task, input, options))
+    return this.held(outcome.executionId, outcome.outcome === 'duplicate')
+  }
+
+  /** Accepts many at once, in order; each has its own outcome, and none touches the others. */
+  async submitMany<Input, Output>(
+    task: Task<Input, Output>,
+    items: readonly SubmitItem<Input>[],
+  ): Promise<readonly SubmitItemOutcome<Output>[]> {
+    const prepared = await Promise.all(
+      items.map(({ input, options }) =>
+        this.submission(task, input, options ?? {}).catch((error: unknown) => error),
+      ),
+    )
+    const valid = prepared.filter((item): item is Submission => !(item instanceof Error))
+    const outcomes = (await this.backend.submitMany(valid))[Symbol.iterator]()
+    return prepared.map((item) => {
+      if (item instanceof EngineError) return { outcome: 'refused', error: item }
+      if (item instanceof Error) throw item
+      return this.itemOutcome<Output>(outcomes.next().value as BulkSubmitOutcome)
+    })
+  }
+
+  /** Holds an execution that was submitted elsewhere or earlier. */
+  execution<Output = unknown>(id: ExecutionId): Execution<Output> {
+    parseExecutionId(id)
+    return this.held(id, false)
+  }
+
+  /**
+   * Starts a worker for some tasks: it claims their lanes, runs up to `concurrency` attempts at a
+   * time, renews their leases, and survives faults of the connection.
+   */
+  async work(tasks: readonly AnyTask[], options: WorkOptions = {}): Promise<Worker> {
+    if (tasks.length === 0) {
+      throw new EngineError('invalid_input', 'a worker needs at least one task', {
+        details: { argument: 'tasks' },
+      })
+    }
+    const input = workerInput(this.backend, tasks, this.codec, {
+      ...options,
+      onError: options.onError ?? this.onError,
+    })
+    this.started += 1
+    const id = `worker-${this.started}`
+    this.actor.send({ type: 'work', id, input })
+    const ref = this.actor.getSnapshot().children[id] as
+      | ActorRefFrom<typeof workerMachine>
+      | undefined
+    if (ref === undefined) throw new EngineError('engine_closed', 'the engine was closed')
+    const worker = new Worker(input.worker, ref)
+    this.workers.add(worker)
+    return worker
+  }
+
+  /** Stops all workers, as `worker.stop` does, and closes the backend. */
+  async close(options: { readonly grace?: Duration } = {}): Promise<void> {
+    parseDurationMs(options.grace ?? 0, 'grace')
+    await Promise.all([...this.workers].map((worker) => worker.stop(options)))
+    this.actor.send({ type: 'close' })
+    await this.endings.close()
+    await this.backend.close()
+  }
+
+  private async submission<Input>(
+    task: Task<Input, unknown>,
+    input: Input,
+    options: SubmitOptions,
+  ): Promise<Submission> {
+    const checked = await checkInput(task, input)
+    return {
+      ...storedPolicies({ ...task, ...options }),
+      lane: options.lane ?? task.lane,
+      task: task.name,
+      // The schema's output may not be its input again, so what was given is what is stored.
+      input: this.codec.encode(checked === undefined ? undefined : input),
+      idempotencyKey: options.idempotencyKey,
+      delayMs: options.delay === undefined ? undefined : parseDurationMs(options.delay, 'delay'),
+      startAtMs: options.startAt?.getTime(),
+      tags: options.tags,
+    }
+  }
+
+  private itemOutcome<Output>(outcome: BulkSubmitOutcome): SubmitItemOutcome<Output> {
+    if (outcome.outcome === 'refused') return outcome
+    const { executionId } = outcome
+    const execution = this.held<Output>(executionId, outcome.outcome === 'duplicate')
+    return { outcome: outcome.outcome, execution }
+  }
+
+  private held<Output>(id: ExecutionId, duplicate: boolean): Execution<Output> {
+    const { backend, endings, codec } = this
+    return new Execution<Output>(id, duplicate, { backend, endings, codec })
+  }
+}

@@ -1,0 +1,86 @@
+// Opens an engine on the backend that the options name.
+import { EngineError } from '../errors.ts'
+import { openDirectory } from '../persistence/embedded/directory.ts'
+import { openEmbeddedStore } from '../persistence/embedded/embedded-store.ts'
+import type { Store } from '../persistence/store.ts'
+import { createBackend } from '../persistence/store-backend.ts'
+import { openValkeyStore } from '../persistence/valkey/valkey-store.ts'
+import { type Duration, parseDurationMs } from '../time.ts'
+import { Engine, type EngineOptions } from './engine.ts'
+
+export interface OpenEngineOptions extends EngineOptions {
+  /** A Valkey or Redis server, or one node of a cluster: `valkey://host:port`. */
+  readonly url?: string
+  /** Without `url`: where to keep executions, so that they survive the process. */
+  readonly directory?: string
+  /**
+   * With `directory`: whether an acknowledged write survives a crash of the process (`committed`)
+   * or of the machine (`flushed`). @defaultValue 'committed'
+   */
+  readonly durability?: 'committed' | 'flushed'
+  /** Keeps applications on one server apart. @defaultValue 'default' */
+  readonly namespace?: string
+  /** With `url`: how many hash slots the namespace spreads over; fixed at its first use. */
+  readonly partitions?: number
+  /** How long a call to the server may take in all, repetitions included. @defaultValue '15s' */
+  readonly callTimeout?: Duration
+}
+
+/**
+ * Opens an engine. Without options it lives in this process's memory; with a `directory` its
+ * executions survive the process; with a `url` many processes share them.
+ *
+ * Work starts at least once and has one accepted outcome; every write is fenced. What an
+ * acknowledged write survives is told by `engine.backend.durability`: a failover to an asynchronous
+ * replica can lose the newest acknowledged writes whatever the mode.
+ *
+ * @throws EngineError `invalid_input`; `connection_timeout` when no server answers;
+ * `server_unsupported`; `partition_mismatch`; `directory_in_use`; `directory_invalid`.
+ * @example
+ * ```ts
+ * import { openEngine } from 'holdfast'
+ *
+ * const engine = await openEngine()
+ * console.log(engine.backend.durability)
+ * // memory
+ * await engine.close()
+ * ```
+ */
+export async function openEngine(options: OpenEngineOptions = {}): Promise<Engine> {
+  const store =
+    options.url === undefined ? await openLocal(options) : await openServer(options, options.url)
+  return new Engine(createBackend(store), options)
+}
+
+async function openLocal({
+  directory,
+  durability = 'committed',
+}: OpenEngineOptions): Promise<Store> {
+  if (directory === undefined) return openEmbeddedStore()
+  return openEmbeddedStore({ directory: await openDirectory(directory, { durability }) })
+}
+
+async function openServer(options: OpenEngineOptions, url: string): Promise<Store> {
+  const { namespace = 'default', directory, callTimeout, partitions } = options
+  if (directory !== undefined) {
+    throw new EngineError('invalid_input', 'directory and url exclude each other', {
+      details: { argument: 'directory' },
+    })
+  }
+  if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(namespace)) {
+    throw new EngineError(
+      'invalid_input',
+      'namespace is not up to 32 lower-case letters, digits, - or _',
+      {
+        details: { argument: 'namespace', given: namespace },
+      },
+    )
+  }
+  return openValkeyStore({
+    url,
+    namespace,
+    partitions,
+    callTimeoutMs:
+      callTimeout === undefined ? undefined : parseDurationMs(callTimeout, 'callTimeout'),
+  })
+}

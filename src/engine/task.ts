@@ -1,0 +1,160 @@
+// Tasks: the user's code for one kind of work, with its policies.
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { EngineError } from '../errors.ts'
+import type { ExecutionId } from '../ids.ts'
+import type { FailureClass, Submission } from '../persistence/backend.ts'
+import { type Duration, parseDurationMs } from '../time.ts'
+
+/** What a running attempt can know and do. */
+export interface TaskContext {
+  readonly executionId: ExecutionId
+  /** Index of this attempt, from 0. */
+  readonly attempt: number
+  /**
+   * The fencing number of this lease, greater than that of any earlier one: a resource outside can
+   * refuse calls that carry a smaller one.
+   */
+  readonly epoch: number
+  /** Fires when the lease is lost, the execution is cancelled, or the worker stops. */
+  readonly signal: AbortSignal
+  /** Overwrites how far the work is. Throws when the lease is lost. */
+  progress(percent: number, message?: string): Promise<void>
+}
+
+/** When and how often a failed attempt is tried again. */
+export interface TaskRetry {
+  /** Attempts in all, the first included. */
+  readonly attempts: number
+  /** @defaultValue 'fixed' */
+  readonly backoff?: 'fixed' | 'exponential'
+  /** The first wait (with `fixed`, every wait). @defaultValue '1s' */
+  readonly delay?: Duration
+  /** @defaultValue '1m' */
+  readonly maxDelay?: Duration
+  /** Growth per retry of an exponential backoff. @defaultValue 2 */
+  readonly multiplier?: number
+  /** Draw each wait evenly between nothing and the computed one. @defaultValue false */
+  readonly jitter?: boolean
+  /** Which failures are retried. @defaultValue ['transient', 'infra_crash'] */
+  readonly on?: readonly FailureClass[]
+}
+
+/** What can be said per task and, at submission, per execution. */
+export interface ExecutionOptions {
+  /** 0 to 9000; higher goes first, always. @defaultValue 0 */
+  readonly priority?: number
+  readonly retry?: TaskRetry
+  /** How long one attempt may work. */
+  readonly attemptTimeout?: Duration
+  /** How long the execution may take in all, from its submission. */
+  readonly deadline?: Duration
+  /** How long the ended execution is kept. @defaultValue '1d' */
+  readonly retention?: Duration | 'forever'
+  /** What a worker must offer to be given this work. */
+  readonly capabilities?: readonly string[]
+}
+
+export interface TaskOptions<Input, Output> extends ExecutionOptions {
+  readonly name: string
+  /** Any Standard Schema; checked when submitting and again before running. */
+  readonly input?: StandardSchemaV1<unknown, Input>
+  /** @defaultValue the task's name */
+  readonly lane?: string
+  run(context: TaskContext, input: Input): Promise<Output> | Output
+}
+
+/** A task, ready to be submitted and worked on. */
+export interface Task<Input = unknown, Output = unknown> extends TaskOptions<Input, Output> {
+  readonly lane: string
+}
+
+/**
+ * Defines a task: code that runs at least once per execution, under a lease that only one worker
+ * holds. An attempt that ends in a crash, a lost lease or a retried failure is run again, so its
+ * effects outside must bear repetition (fence them with `epoch`).
+ *
+ * @throws EngineError `invalid_input` when the name is not a word of 1 to 64 bytes.
+ * @example
+ * ```ts
+ * import { openEngine, task } from 'holdfast'
+ *
+ * const greet = task({
+ *   name: 'greet',
+ *   retry: { attempts: 3, backoff: 'exponential', delay: '200ms' },
+ *   run: async (_context, input: { name: string }) => `Hello, ${input.name}!`,
+ * })
+ * const engine = await openEngine()
+ * await engine.work([greet])
+ * const execution = await engine.submit(greet, { name: 'Ada' })
+ * console.log(await execution.result())
+ * // Hello, Ada!
+ * await engine.close()
+ * ```
+ */
+export function task<Input = void, Output = unknown>(
+  options: TaskOptions<Input, Output>,
+): Task<Input, Output> {
+  if (typeof options.name !== 'string' || !/^[^\s|,]{1,64}$/.test(options.name)) {
+    throw new EngineError('invalid_input', 'the name of a task is one word of 1 to 64 bytes', {
+      details: { argument: 'name', given: String(options.name) },
+    })
+  }
+  return { ...options, lane: options.lane ?? options.name }
+}
+
+/** A task of whatever types. */
+// Each task brings its own types; whoever holds several only hands each its own input.
+// biome-ignore lint/suspicious/noExplicitAny: a list of tasks of different types
+export type AnyTask = Task<any, any>
+
+/** Throw it to fail an execution for good: no retry can help. */
+export class NonRetryableError extends Error {
+  override readonly name = 'NonRetryableError'
+}
+
+/** Checks a value against a task's schema; throws `invalid_input` with every issue found. */
+export async function checkInput<Input>(
+  { name, input: schema }: TaskOptions<Input, unknown>,
+  value: unknown,
+): Promise<Input> {
+  if (schema === undefined) return value as Input
+  const result = await schema['~standard'].validate(value)
+  if (result.issues === undefined) return result.value
+  const issues = result.issues.map(({ message, path }) => {
+    const where = path?.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
+    return where === undefined || where === '' ? message : `${where}: ${message}`
+  })
+  throw new EngineError(
+    'invalid_input',
+    `the input of ${name} does not fit: ${issues.join('; ')}`,
+    {
+      details: { argument: 'input', task: name, issues },
+    },
+  )
+}
+
+/** The policies as the backend takes them. */
+export function storedPolicies(options: ExecutionOptions): Partial<Submission> {
+  const ms = (duration: Duration | undefined, argument: string) =>
+    duration === undefined ? undefined : parseDurationMs(duration, argument)
+  const { retry, retention } = options
+  return {
+    priority: options.priority,
+    attemptTimeoutMs: ms(options.attemptTimeout, 'attemptTimeout'),
+    deadlineMs: ms(options.deadline, 'deadline'),
+    retentionMs: retention === 'forever' ? 'forever' : ms(retention, 'retention'),
+    capabilities: options.capabilities,
+    retry:
+      retry === undefined
+        ? undefined
+        : {
+            attempts: retry.attempts,
+            backoff: retry.backoff,
+            delayMs: ms(retry.delay, 'retry.delay'),
+            maxDelayMs: ms(retry.maxDelay, 'retry.maxDelay'),
+            multiplier: retry.multiplier,
+            jitter: retry.jitter,
+            on: retry.on,
+          },
+  }
+}

@@ -1,0 +1,25 @@
+// The public surface of Holdfast.
+export {
+  Engine,
+  type SubmitItem,
+  type SubmitItemOutcome,
+  type SubmitOptions,
+} from './engine/engine.ts'
+export { Execution } from './engine/execution.ts'
+export { type Codec, jsonCodec } from './engine/json-codec.ts'
+export { type OpenEngineOptions, openEngine } from './engine/open-engine.ts'
+export {
+  type ExecutionOptions,
+  NonRetryableError,
+  type Task,
+  type TaskContext,
+  type TaskOptions,
+  type TaskRetry,
+  task,
+} from './engine/task.ts'
+export { Worker, type WorkOptions } from './engine/worker.ts'
+export { EngineError, type ErrorCode, type ErrorFamily, isEngineError } from './errors.ts'
+export type { ExecutionId, LaneId } from './ids.ts'
+export type * from './persistence/backend.ts'
+export type { Durability } from './persistence/store.ts'
+export type { Clock, Duration } from './time.ts'

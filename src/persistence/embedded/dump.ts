@@ -1,0 +1,76 @@
+// The whole keyspace in one canonical form, to be compared with what Valkey stores.
+import { fieldTexts } from './execution-fields.ts'
+import type { Keyspace } from './keyspace.ts'
+import type { SortedSet } from './sorted-set.ts'
+
+/** What stands under one key. Bytes are written in hexadecimal, scores as Valkey prints them. */
+export type DumpedValue =
+  | { readonly type: 'hash'; readonly value: readonly (readonly [string, string])[] }
+  | { readonly type: 'string'; readonly value: string }
+  | { readonly type: 'zset'; readonly value: readonly (readonly [string, string])[] }
+  | { readonly type: 'set'; readonly value: readonly string[] }
+  | { readonly type: 'list'; readonly value: readonly string[] }
+
+type Put = (key: string, value: DumpedValue) => void
+
+/** Key → value, in the order of the keys; an empty container does not exist. */
+export function dumpKeyspace(keyspace: Keyspace): Map<string, DumpedValue> {
+  const found: [string, DumpedValue][] = []
+  const put: Put = (key, value) => {
+    if (value.type === 'string' || value.value.length > 0) found.push([key, value])
+  }
+  putExecutions(keyspace, put)
+  putIndexes(keyspace, put)
+  putHash(put, 'lanes', keyspace.lanes.entries())
+  putHash(put, 'config', keyspace.config.entries())
+  putHash(put, 'leases', keyspace.leases.entries())
+  putHash(put, 'sleepers', keyspace.sleepers.entries())
+  for (const [lane, required] of keyspace.routes.entries()) {
+    put(`routes:${lane}`, { type: 'set', value: [...required].sort() })
+  }
+  return new Map(found.sort(([a], [b]) => order(a, b)))
+}
+
+function putExecutions(keyspace: Keyspace, put: Put): void {
+  for (const [id, stored] of keyspace.executions) {
+    put(`x:${id}`, { type: 'hash', value: fieldTexts(stored.fields) })
+    putBytes(put, `in:${id}`, stored.input)
+    putBytes(put, `out:${id}`, stored.ending)
+    putBytes(put, `note:${id}`, stored.note)
+    putBytes(put, `tags:${id}`, stored.tags)
+    put(`attempts:${id}`, { type: 'list', value: stored.attempts ?? [] })
+  }
+  for (const [digest, { id, fingerprint }] of keyspace.keyed.entries()) {
+    putBytes(put, `key:${digest}`, `${id} ${fingerprint}`)
+  }
+}
+
+function putIndexes(keyspace: Keyspace, put: Put): void {
+  for (const [name, set] of Object.entries(keyspace.indexes)) putSortedSet(put, name, set)
+  for (const [name, sets] of Object.entries(keyspace.routed)) {
+    for (const [route, set] of sets) putSortedSet(put, `${name}:${route}`, set)
+  }
+  putSortedSet(put, 'executions', keyspace.listing)
+  putSortedSet(put, 'timers', keyspace.timers)
+}
+
+function putSortedSet(put: Put, key: string, set: SortedSet): void {
+  const value = set.all().map(({ member, score }) => [member, String(score)] as const)
+  put(key, { type: 'zset', value })
+}
+
+function putHash(put: Put, key: string, entries: Iterable<[string, string | number]>): void {
+  const value = [...entries].map(([field, text]) => [field, String(text)] as const)
+  put(key, { type: 'hash', value: value.sort(([a], [b]) => order(a, b)) })
+}
+
+function putBytes(put: Put, key: string, bytes: Uint8Array | string | undefined): void {
+  if (bytes === undefined) return
+  const buffer = typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes)
+  put(key, { type: 'string', value: buffer.toString('hex') })
+}
+
+function order(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}

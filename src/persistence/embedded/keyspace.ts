@@ -1,0 +1,141 @@
+// Everything that one partition stores in Valkey, in memory and under the same names.
+import type { IndexName } from '../../machines/execution.ts'
+import type { ExecutionFields } from './execution-fields.ts'
+import { Execution, type StoredExecution } from './record.ts'
+import { ChangeLog, RecordMap } from './record-map.ts'
+import { SortedSet } from './sorted-set.ts'
+
+/** Which execution an idempotency key made, and from what. */
+export interface KeyedExecution {
+  readonly id: string
+  readonly fingerprint: string
+}
+
+/** Indexes that claims read: one per lane and set of required capabilities. */
+type RoutedIndexName = 'ready' | 'resumed' | 'reclaimable'
+
+export function isRouted(index: string): index is RoutedIndexName {
+  return index === 'ready' || index === 'resumed' || index === 'reclaimable'
+}
+
+/** The records of one execution, by the prefix of their keys. */
+export function ownRecords(stored: StoredExecution) {
+  return [
+    ['x:', stored.fields],
+    ['in:', stored.input],
+    ['out:', stored.ending],
+    ['note:', stored.note],
+    ['tags:', stored.tags],
+    ['attempts:', stored.attempts],
+  ] as const
+}
+
+type Indexes = Readonly<Record<Exclude<IndexName, RoutedIndexName>, SortedSet>>
+
+/**
+ * The stored state. Records are durable and note their changes; indexes follow from the records.
+ * Stored fields are never changed in place: operations work on copies.
+ */
+export class Keyspace {
+  readonly changes: ChangeLog
+
+  // Records.
+  readonly executions = new Map<string, StoredExecution>()
+  readonly keyed: RecordMap<KeyedExecution>
+  readonly lanes: RecordMap<string>
+  readonly config: RecordMap<string>
+  /** Lane → the sets of capabilities that its work ever required. */
+  readonly routes: RecordMap<ReadonlySet<string>>
+
+  // What follows from the records.
+  readonly indexes: Indexes = {
+    blocked: new SortedSet(),
+    delayed: new SortedSet(),
+    leased: new SortedSet(),
+    suspended: new SortedSet(),
+    terminal: new SortedSet(),
+    waiting: new SortedSet(),
+  }
+  readonly routed: Readonly<Record<RoutedIndexName, Map<string, SortedSet>>> = {
+    ready: new Map(),
+    resumed: new Map(),
+    reclaimable: new Map(),
+  }
+  readonly listing = new SortedSet()
+  readonly timers = new SortedSet()
+  readonly leases = new Map<string, string>()
+
+  /** Lane → until when a claim waits for work in it; worth nothing after a restart. */
+  readonly sleepers = new Map<string, number>()
+
+  constructor(durable: boolean) {
+    const changes = new ChangeLog(durable)
+    this.changes = changes
+    this.keyed = new RecordMap('key:', changes)
+    this.lanes = new RecordMap('lanes', changes)
+    this.config = new RecordMap('config', changes)
+    this.routes = new RecordMap('routes', changes)
+  }
+
+  /** A copy of the execution to work on. */
+  load(id: string): Execution | undefined {
+    const stored = this.executions.get(id)
+    return stored === undefined ? undefined : new Execution(stored)
+  }
+
+  storeFields(stored: StoredExecution, fields: Readonly<ExecutionFields>): void {
+    if (stored.fields.state === 'absent') {
+      this.executions.set(stored.id, stored)
+      this.changes.note('in:', stored.id)
+      if (stored.tags !== undefined) this.changes.note('tags:', stored.id)
+    }
+    stored.fields = fields
+    this.changes.note('x:', stored.id)
+  }
+
+  storeEnding(stored: StoredExecution, ending: Uint8Array | undefined): void {
+    if (stored.ending === ending) return
+    stored.ending = ending
+    this.changes.note('out:', stored.id)
+  }
+
+  storeNote(stored: StoredExecution, note: string | undefined): void {
+    if (stored.note === note) return
+    stored.note = note
+    this.changes.note('note:', stored.id)
+  }
+
+  storeAttempts(stored: StoredExecution, attempts: readonly string[]): void {
+    stored.attempts = attempts
+    this.changes.note('attempts:', stored.id)
+  }
+
+  /** Forgets the execution's own records. */
+  remove(stored: StoredExecution): void {
+    this.executions.delete(stored.id)
+    for (const [prefix, value] of ownRecords(stored)) {
+      if (value !== undefined) this.changes.note(prefix, stored.id)
+    }
+  }
+
+  /** The index of that name that holds the execution; made when it is missing. */
+  index(name: IndexName, fields: Readonly<ExecutionFields>): SortedSet {
+    if (!isRouted(name)) return this.indexes[name]
+    const route = routeOf(fields.lane, fields.capabilities)
+    const found = this.routed[name].get(route)
+    if (found !== undefined) return found
+    const made = new SortedSet()
+    this.routed[name].set(route, made)
+    return made
+  }
+
+  addRoute(lane: string, capabilities: string): void {
+    const known = this.routes.get(lane)
+    if (known?.has(capabilities)) return
+    this.routes.set(lane, new Set(known).add(capabilities))
+  }
+}
+
+export function routeOf(lane: string, capabilities: string | undefined): string {
+  return capabilities === undefined ? lane : `${lane}|${capabilities}`
+}

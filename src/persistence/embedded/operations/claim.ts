@@ -1,0 +1,106 @@
+// Giving up to `count` executions of some lanes to a worker, or telling it when to look again.
+import { counts, grantedScore } from '../../../limits.ts'
+import type { Answer, Arguments } from '../../contract.ts'
+import type { ClaimedRow } from '../../generated/operations.ts'
+import type { CallContext } from '../call-context.ts'
+import { applyDue, nextDueMs, promote } from '../due.ts'
+import { type Keyspace, routeOf } from '../keyspace.ts'
+import { claimedRow, grantLease } from '../lease.ts'
+import type { ScoredRow, SortedSet } from '../sorted-set.ts'
+import { accepts } from '../transition.ts'
+
+type Claim = Arguments<'lease.claim'>
+
+/** The same claim again finds its own leases that are still held. */
+function alreadyGranted(keyspace: Keyspace, args: Claim): ClaimedRow[] {
+  const rows: ClaimedRow[] = []
+  for (let position = 1; position <= args.count; position++) {
+    const id = keyspace.leases.get(`${args.lease_id}.${position}`)
+    const stored = id === undefined ? undefined : keyspace.executions.get(id)
+    if (stored !== undefined) rows.push(claimedRow(stored))
+  }
+  return rows
+}
+
+/** The routes of a lane that a worker with these capabilities may take from. */
+function openRoutes(keyspace: Keyspace, lane: string, capabilities: string): readonly string[] {
+  const routes = [lane]
+  const listed = keyspace.routes.get(lane)
+  if (listed === undefined) return routes
+  const offered = new Set(capabilities.split(','))
+  for (const required of listed) {
+    if (required === '' || required.split(',').every((word) => offered.has(word))) {
+      routes.push(routeOf(lane, required))
+    }
+  }
+  return routes
+}
+
+function routedIndex(keyspace: Keyspace, kind: string): ReadonlyMap<string, SortedSet> {
+  const { ready, resumed, reclaimable } = keyspace.routed
+  if (kind === 'f') return ready
+  return kind === 'r' ? resumed : reclaimable
+}
+
+/** The indexes that this worker may take from; empty ones are left out. */
+function sources(keyspace: Keyspace, args: Claim): SortedSet[] {
+  const found = new Set<SortedSet>()
+  for (const lane of args.lanes.split(',')) {
+    if (keyspace.lanes.get(lane) === 'paused') continue
+    for (const route of openRoutes(keyspace, lane, args.capabilities)) {
+      for (const kind of args.kinds) {
+        const index = routedIndex(keyspace, kind).get(route)
+        if (index !== undefined && index.size > 0) found.add(index)
+      }
+    }
+  }
+  return [...found]
+}
+
+function before(a: ScoredRow, b: ScoredRow): number {
+  if (a.score !== b.score) return a.score - b.score
+  return a.member < b.member ? -1 : 1
+}
+
+/**
+ * The best candidates over all sources, best first; rows under a live grant come last everywhere
+ * and are left out.
+ */
+function candidates(indexes: readonly SortedSet[], count: number): readonly ScoredRow[] {
+  const found: ScoredRow[] = []
+  for (const index of indexes) {
+    for (const row of index.head(count)) if (row.score < grantedScore) found.push(row)
+  }
+  return indexes.length > 1 ? found.sort(before) : found
+}
+
+function take(call: CallContext, args: Claim): ClaimedRow[] {
+  const { keyspace } = call
+  const indexes = sources(keyspace, args)
+  const rows: ClaimedRow[] = []
+  // A second round makes up for candidates whose deadline had passed.
+  for (let round = 1; round <= 2 && rows.length < args.count; round++) {
+    for (const { member } of candidates(indexes, args.count - rows.length)) {
+      if (rows.length === args.count) break
+      const x = keyspace.load(member)
+      // A deadline may have passed while it waited.
+      if (x === undefined || applyDue(call, x) || !accepts(x, 'claim')) continue
+      grantLease(call, x, `${args.lease_id}.${rows.length + 1}`, args)
+      rows.push(claimedRow(x.stored))
+    }
+  }
+  return rows
+}
+
+export function claim(call: CallContext, args: Claim): Answer<'lease.claim'> {
+  const { keyspace, nowMs, wake } = call
+  const held = alreadyGranted(keyspace, args)
+  if (held.length > 0) return { outcome: 'claimed', rows: held, replayed: true }
+  if (call.first('promote')) promote(call, counts.promotePerCall)
+  const rows = take(call, args)
+  if (rows.length > 0) return { outcome: 'claimed', rows, replayed: false }
+  if (args.sleep_ms !== undefined) {
+    for (const lane of args.lanes.split(',')) wake.sleep(lane, nowMs + args.sleep_ms)
+  }
+  return { outcome: 'empty', next_at: nextDueMs(keyspace), now: nowMs }
+}

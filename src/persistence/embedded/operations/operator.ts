@@ -1,0 +1,129 @@
+// What people do to an execution from outside: hold, let go, reorder, cancel, replay, forget.
+import { counts } from '../../../limits.ts'
+import type { Answer, Arguments } from '../../contract.ts'
+import { type CallContext, refuse } from '../call-context.ts'
+import { notActive } from '../fence.ts'
+import { finish } from '../finish.ts'
+import { gateFacts } from '../gates.ts'
+import { logAttempt } from '../lease.ts'
+import { purge } from '../purge.ts'
+import type { Execution } from '../record.ts'
+import { accepts, applyEvent, commit } from '../transition.ts'
+
+const notFound = () => refuse('execution_not_found')
+
+function notEligible({ f }: Execution) {
+  return refuse('execution_not_eligible', { state: f.state })
+}
+
+export function block(
+  call: CallContext,
+  args: Arguments<'execution.block'>,
+): Answer<'execution.block'> {
+  const x = call.keyspace.load(args.id)
+  if (x === undefined) return notFound()
+  if (x.f.block_reason === args.why) return { outcome: 'blocked', replayed: true }
+  if (!accepts(x, 'block') || x.f.grant_id !== undefined) return notEligible(x)
+  applyEvent(x, 'block')
+  x.f.block_reason = args.why
+  commit(call, x)
+  return { outcome: 'blocked', replayed: false }
+}
+
+export function unblock(
+  call: CallContext,
+  args: Arguments<'execution.unblock'>,
+): Answer<'execution.unblock'> {
+  const x = call.keyspace.load(args.id)
+  if (x === undefined) return notFound()
+  const { f } = x
+  if (f.block_reason === undefined && f.ended_at === undefined) {
+    return { outcome: 'unblocked', state: f.state, replayed: true }
+  }
+  if (!accepts(x, 'unblock') || f.block_reason !== args.why) return notEligible(x)
+  f.block_reason = undefined
+  applyEvent(x, 'unblock', gateFacts(call, x))
+  commit(call, x)
+  return { outcome: 'unblocked', state: f.state, replayed: false }
+}
+
+export function reprioritize(
+  call: CallContext,
+  args: Arguments<'execution.reprioritize'>,
+): Answer<'execution.reprioritize'> {
+  const x = call.keyspace.load(args.id)
+  if (x === undefined) return notFound()
+  if (!accepts(x, 'reprioritize')) return notEligible(x)
+  const from = x.f.priority ?? 0
+  applyEvent(x, 'reprioritize')
+  x.f.priority = args.priority > 0 ? args.priority : undefined
+  commit(call, x)
+  return { outcome: 'changed', from, to: args.priority }
+}
+
+export function cancelByOperator(
+  call: CallContext,
+  args: Arguments<'execution.cancel_by_operator'>,
+): Answer<'execution.cancel_by_operator'> {
+  const x = call.keyspace.load(args.id)
+  if (x === undefined) return notFound()
+  const from = x.f.state
+  if (from === 'terminal.cancelled') return { outcome: 'cancelled', from, replayed: true }
+  if (!accepts(x, 'cancelExecution')) return notActive(x.f)
+  applyEvent(x, 'cancelExecution')
+  finish(call, x, 'cancelled_by_operator', Buffer.from(args.why))
+  return { outcome: 'cancelled', from, replayed: false }
+}
+
+function forgetEnding({ f }: Execution): void {
+  f.class = undefined
+  f.ended_at = undefined
+  f.progress = undefined
+  f.reason = undefined
+  f.reclaims = undefined
+  f.retries = undefined
+}
+
+export function replay(
+  call: CallContext,
+  args: Arguments<'execution.replay'>,
+): Answer<'execution.replay'> {
+  const { keyspace, nowMs } = call
+  const x = keyspace.load(args.id)
+  if (x === undefined) return notFound()
+  const { f } = x
+  if (f.replay_id === args.replay_id) {
+    // The same request again, after its answer was lost.
+    return { outcome: 'replayed', state: f.state, replays: f.replays ?? 0, repeated: true }
+  }
+  if (!accepts(x, 'replay')) return refuse('execution_not_terminal', { state: f.state })
+  const replays = (f.replays ?? 0) + 1
+  if (replays > counts.replaysMax) {
+    return refuse('max_replays_exhausted', { replays: String(replays - 1) })
+  }
+  const how = f.state.replace('terminal.', '')
+  applyEvent(x, 'replay', gateFacts(call, x))
+  if (f.attempt !== undefined) {
+    logAttempt(keyspace, x, how, f.ended_at ?? nowMs)
+    f.replaying = 1
+  }
+  forgetEnding(x)
+  f.replays = replays
+  f.replay_id = args.replay_id
+  if (f.deadline_at !== undefined && f.deadline_at <= nowMs) f.deadline_at = undefined
+  keyspace.storeEnding(x.stored, undefined)
+  commit(call, x)
+  return { outcome: 'replayed', state: f.state, replays, repeated: false }
+}
+
+export function purgeExecution(
+  call: CallContext,
+  args: Arguments<'execution.purge'>,
+): Answer<'execution.purge'> {
+  const stored = call.keyspace.executions.get(args.id)
+  if (stored === undefined) return { outcome: 'absent' }
+  const { ended_at: endedAt, state } = stored.fields
+  if (endedAt === undefined) return refuse('execution_not_terminal', { state })
+  purge(call.keyspace, stored)
+  return { outcome: 'purged' }
+}

@@ -1,0 +1,54 @@
+// The partition as a whole: opening it, paging through it, and doing what nobody claims.
+import type { Answer, Arguments } from '../../contract.ts'
+import { type CallContext, refuse } from '../call-context.ts'
+import { nextDueMs, promote } from '../due.ts'
+import { purge } from '../purge.ts'
+
+export function openPartition(
+  { keyspace }: CallContext,
+  { partitions }: Arguments<'partition.open'>,
+): Answer<'partition.open'> {
+  const stored = keyspace.config.get('partitions')
+  if (stored === undefined) keyspace.config.set('partitions', String(partitions))
+  else if (Number(stored) !== partitions) {
+    return refuse('partition_mismatch', { stored, given: String(partitions) })
+  }
+  return { outcome: 'opened', partitions }
+}
+
+export function listPartition(
+  { keyspace }: CallContext,
+  { after, count }: Arguments<'partition.list'>,
+): Answer<'partition.list'> {
+  if (count === 0) return { outcome: 'listed', ids: [], more: false }
+  const ids = keyspace.listing.after(after, count + 1)
+  const more = ids.length > count
+  return { outcome: 'listed', ids: more ? ids.slice(0, count) : ids, more }
+}
+
+function purgeDue({ keyspace, nowMs }: CallContext, count: number): number {
+  const rows = keyspace.indexes.terminal.upTo(nowMs, count)
+  for (const { member } of rows) {
+    const stored = keyspace.executions.get(member)
+    if (stored !== undefined) purge(keyspace, stored)
+  }
+  return rows.length
+}
+
+export function sweep(
+  call: CallContext,
+  { count }: Arguments<'partition.sweep'>,
+): Answer<'partition.sweep'> {
+  const { keyspace, nowMs } = call
+  const promoted = promote(call, count)
+  const purged = purgeDue(call, count)
+  call.wake.forget(nowMs)
+  return {
+    outcome: 'swept',
+    promoted,
+    purged,
+    next_at: nextDueMs(keyspace),
+    next_purge_at: keyspace.indexes.terminal.firstScore(),
+    now: nowMs,
+  }
+}

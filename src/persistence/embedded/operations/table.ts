@@ -1,0 +1,50 @@
+// Every operation by its name: one that is missing here does not compile.
+import type { Answer, Arguments, OperationName } from '../../contract.ts'
+import type { CallContext } from '../call-context.ts'
+import { claim } from './claim.ts'
+import { listLanes, setLaneState } from './lane.ts'
+import { claimGranted, grant, renew, revoke } from './lease.ts'
+import { describe, watch } from './look.ts'
+import {
+  block,
+  cancelByOperator,
+  purgeExecution,
+  replay,
+  reprioritize,
+  unblock,
+} from './operator.ts'
+import { listPartition, openPartition, sweep } from './partition.ts'
+import { cancel, complete, delay, fail, progress } from './settle.ts'
+import { submit } from './submit.ts'
+
+type Operation<Name extends OperationName> = (
+  call: CallContext,
+  args: Arguments<Name>,
+) => Answer<Name>
+
+export const operations: { readonly [Name in OperationName]: Operation<Name> } = {
+  'execution.block': block,
+  'execution.cancel': cancel,
+  'execution.cancel_by_operator': cancelByOperator,
+  'execution.complete': complete,
+  'execution.delay': delay,
+  'execution.describe': describe,
+  'execution.fail': fail,
+  'execution.progress': progress,
+  'execution.purge': purgeExecution,
+  'execution.replay': replay,
+  'execution.reprioritize': reprioritize,
+  'execution.submit': submit,
+  'execution.unblock': unblock,
+  'execution.watch': watch,
+  'lane.list': listLanes,
+  'lane.set_state': setLaneState,
+  'lease.claim': claim,
+  'lease.claim_granted': claimGranted,
+  'lease.grant': grant,
+  'lease.renew': renew,
+  'lease.revoke': revoke,
+  'partition.list': listPartition,
+  'partition.open': openPartition,
+  'partition.sweep': sweep,
+}

@@ -1,0 +1,139 @@
+// Rebuilds the keyspace from its records and refuses records that cannot be right.
+import { EngineError } from '../../errors.ts'
+import { leafOf } from '../../machines/table.ts'
+import { parseRetryPolicy } from '../retry-policy.ts'
+import { absentFields, type ExecutionFields, type FieldName } from './execution-fields.ts'
+import { Keyspace } from './keyspace.ts'
+import {
+  decodeFields,
+  decodeHash,
+  decodeList,
+  decodeRoutes,
+  decodeText,
+  splitKey,
+} from './record-codec.ts'
+import { enterIndexes } from './transition.ts'
+
+const always: readonly FieldName[] = ['created_at', 'lane', 'state', 'task', 'updated_at']
+const attempted: readonly FieldName[] = ['attempt', 'epoch', 'lease_id', 'started_at', 'worker']
+
+/** What an execution must have besides, by the first word of its state and by its whole state. */
+const required: Readonly<Record<string, readonly FieldName[]>> = {
+  'runnable.blocked': ['block_reason'],
+  'leased.held': ['expires_at', 'lease_ms'],
+  leased: attempted,
+  delayed: ['not_before'],
+  'delayed.parked': ['parked', ...attempted],
+  terminal: ['ended_at'],
+}
+
+function readFields(bytes: Uint8Array): ExecutionFields {
+  const found = decodeFields(bytes)
+  const state = found.state ?? ''
+  const leaf = leafOf(state)
+  if (leaf === undefined || leaf.index === 'none') throw new Error(`is in no state: "${state}"`)
+  const place = state.split('.')[0] ?? ''
+  const needed = new Set([...always, ...(required[place] ?? []), ...(required[state] ?? [])])
+  const missing = [...needed].filter((name) => found[name] === undefined)
+  if (missing.length > 0) throw new Error(`misses ${missing.join(', ')}`)
+  if (found.retry !== undefined && parseRetryPolicy(found.retry) === undefined) {
+    throw new Error('has a retry policy that cannot be read')
+  }
+  return { ...absentFields, ...found }
+}
+
+function readKeyed(bytes: Uint8Array) {
+  const match = /^(\S+) (\S+)$/.exec(decodeText(bytes))
+  if (match === null) throw new Error('has another form')
+  const [, id = '', fingerprint = ''] = match
+  return { id, fingerprint }
+}
+
+/** Records as they are read one by one, before it is known which belong together. */
+class Loaded {
+  readonly fields = new Map<string, ExecutionFields>()
+  readonly inputs = new Map<string, Uint8Array>()
+  readonly endings = new Map<string, Uint8Array>()
+  readonly notes = new Map<string, string>()
+  readonly tags = new Map<string, string>()
+  readonly attempts = new Map<string, string[]>()
+  readonly keyspace = new Keyspace(true)
+}
+
+type Load = (loaded: Loaded, name: string, bytes: Uint8Array) => void
+
+const loaders: Readonly<Record<string, Load>> = {
+  'x:': ({ fields }, id, bytes) => fields.set(id, readFields(bytes)),
+  'in:': ({ inputs }, id, bytes) => inputs.set(id, Buffer.from(bytes)),
+  'out:': ({ endings }, id, bytes) => endings.set(id, Buffer.from(bytes)),
+  'note:': ({ notes }, id, bytes) => notes.set(id, decodeText(bytes)),
+  'tags:': ({ tags }, id, bytes) => tags.set(id, decodeText(bytes)),
+  'attempts:': ({ attempts }, id, bytes) => attempts.set(id, decodeList(bytes)),
+  'key:': ({ keyspace }, digest, bytes) => keyspace.keyed.set(digest, readKeyed(bytes)),
+  lanes: ({ keyspace }, _name, bytes) => {
+    for (const [lane, state] of decodeHash(bytes)) keyspace.lanes.set(lane, state)
+  },
+  config: ({ keyspace }, _name, bytes) => {
+    for (const [name, value] of decodeHash(bytes)) keyspace.config.set(name, value)
+  },
+  routes: ({ keyspace }, _name, bytes) => {
+    for (const [lane, words] of decodeRoutes(bytes)) keyspace.routes.set(lane, new Set(words))
+  },
+}
+
+function corruption(key: string, why: string, cause?: unknown): EngineError {
+  return new EngineError('corruption', `record ${key} ${why}`, { details: { key, why }, cause })
+}
+
+function load(loaded: Loaded, key: string, bytes: Uint8Array): void {
+  const [kind, name] = splitKey(key)
+  const loader = loaders[kind]
+  if (loader === undefined) throw corruption(key, 'is of no known kind')
+  try {
+    loader(loaded, name, bytes)
+  } catch (cause) {
+    throw corruption(key, cause instanceof Error ? cause.message : String(cause), cause)
+  }
+}
+
+/** Every record must find its execution, and an execution what it cannot be without. */
+function verify({ keyspace, fields, inputs, endings, notes, tags, attempts }: Loaded): void {
+  for (const [id, { key }] of fields) {
+    if (!inputs.has(id)) throw corruption(`in:${id}`, 'is missing')
+    if (key !== undefined && keyspace.keyed.get(key)?.id !== id) {
+      throw corruption(`key:${key}`, `does not lead to ${id}`)
+    }
+  }
+  const owned = { in: inputs, out: endings, note: notes, tags, attempts }
+  for (const [kind, records] of Object.entries(owned)) {
+    for (const id of records.keys()) {
+      if (!fields.has(id)) throw corruption(`${kind}:${id}`, 'belongs to no execution')
+    }
+  }
+  for (const [digest, { id }] of keyspace.keyed.entries()) {
+    if (!fields.has(id)) throw corruption(`key:${digest}`, 'leads to no execution')
+  }
+}
+
+/** The keyspace that these records describe, or `corruption` naming the first bad one. */
+export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>): Keyspace {
+  const loaded = new Loaded()
+  const { keyspace } = loaded
+  for (const [key, bytes] of records) load(loaded, key, bytes)
+  verify(loaded)
+  for (const [id, fields] of loaded.fields) {
+    keyspace.executions.set(id, {
+      id,
+      fields,
+      input: loaded.inputs.get(id) ?? Buffer.alloc(0),
+      tags: loaded.tags.get(id),
+      ending: loaded.endings.get(id),
+      note: loaded.notes.get(id),
+      attempts: loaded.attempts.get(id),
+    })
+    enterIndexes(keyspace, id, fields)
+  }
+  // All of this came from the directory; nothing of it has to go back.
+  keyspace.changes.take()
+  return keyspace
+}

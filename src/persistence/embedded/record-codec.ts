@@ -1,0 +1,91 @@
+// How records look in a directory: bytes and text as they are, everything structured as JSON.
+import { type ExecutionFields, isNumberField } from './execution-fields.ts'
+import type { Keyspace } from './keyspace.ts'
+
+type Encode = (keyspace: Keyspace, name: string) => Uint8Array | string | undefined
+
+function encodeEntries(entries: Iterable<[string, unknown]>): string {
+  return JSON.stringify([...entries])
+}
+
+function encodeJson(value: object | undefined): string | undefined {
+  // Absent fields are undefined, which JSON leaves out.
+  return value === undefined ? undefined : JSON.stringify(value)
+}
+
+const encoders: Readonly<Record<string, Encode>> = {
+  'x:': ({ executions }, id) => encodeJson(executions.get(id)?.fields),
+  'in:': ({ executions }, id) => executions.get(id)?.input,
+  'out:': ({ executions }, id) => executions.get(id)?.ending,
+  'note:': ({ executions }, id) => executions.get(id)?.note,
+  'tags:': ({ executions }, id) => executions.get(id)?.tags,
+  'attempts:': ({ executions }, id) => encodeJson(executions.get(id)?.attempts),
+  'key:': ({ keyed }, digest) => {
+    const found = keyed.get(digest)
+    return found && `${found.id} ${found.fingerprint}`
+  },
+  lanes: ({ lanes }) => encodeEntries(lanes.entries()),
+  config: ({ config }) => encodeEntries(config.entries()),
+  routes: ({ routes }) =>
+    encodeEntries([...routes.entries()].map(([lane, required]) => [lane, [...required]])),
+}
+
+/** Splits a record's key into the kind of record, with its colon, and the name after it. */
+export function splitKey(key: string): readonly [kind: string, name: string] {
+  const end = key.indexOf(':') + 1
+  return end === 0 ? [key, ''] : [key.slice(0, end), key.slice(end)]
+}
+
+/** The records under these keys as they are now; undefined stands for one that is gone. */
+export function encodeRecords(
+  keyspace: Keyspace,
+  keys: Iterable<string>,
+): Map<string, Uint8Array | undefined> {
+  const records = new Map<string, Uint8Array | undefined>()
+  for (const key of keys) {
+    const [kind, name] = splitKey(key)
+    const value = encoders[kind]?.(keyspace, name)
+    records.set(key, typeof value === 'string' ? Buffer.from(value) : value)
+  }
+  return records
+}
+
+const text = (bytes: Uint8Array) => Buffer.from(bytes).toString()
+
+/** Reads JSON of the given form, or throws what is wrong with it. */
+function parse<Value>(bytes: Uint8Array, fits: (value: unknown) => value is Value): Value {
+  const value: unknown = JSON.parse(text(bytes))
+  if (!fits(value)) throw new Error('has another form')
+  return value
+}
+
+const isText = (value: unknown) => typeof value === 'string'
+
+const isList = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText)
+
+const isPairs = (value: unknown): value is [string, unknown][] =>
+  Array.isArray(value) && value.every((pair) => Array.isArray(pair) && isText(pair[0]))
+
+const isTextPairs = (value: unknown): value is [string, string][] =>
+  isPairs(value) && value.every(([, second]) => isText(second))
+
+const isListPairs = (value: unknown): value is [string, string[]][] =>
+  isPairs(value) && value.every(([, second]) => isList(second))
+
+function isFields(value: unknown): value is Partial<ExecutionFields> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  for (const [name, field] of Object.entries(value)) {
+    const isNumber = isNumberField(name)
+    if (isNumber === undefined) throw new Error(`has an unknown field ${name}`)
+    if (isNumber ? !Number.isSafeInteger(field) : !isText(field)) {
+      throw new Error(`has a field ${name} of another type`)
+    }
+  }
+  return true
+}
+
+export const decodeText = text
+export const decodeFields = (bytes: Uint8Array) => parse(bytes, isFields)
+export const decodeList = (bytes: Uint8Array) => parse(bytes, isList)
+export const decodeHash = (bytes: Uint8Array) => parse(bytes, isTextPairs)
+export const decodeRoutes = (bytes: Uint8Array) => parse(bytes, isListPairs)

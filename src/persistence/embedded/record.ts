@@ -1,0 +1,47 @@
+// Executions as they are stored, and as the copy that one operation works on.
+import { absentFields, type ExecutionFields } from './execution-fields.ts'
+
+/** All that is stored about one execution. Nothing in it is changed in place but by the keyspace. */
+export interface StoredExecution {
+  readonly id: string
+  fields: Readonly<ExecutionFields>
+  readonly input: Uint8Array
+  readonly tags: string | undefined
+  /** The result, the latest failure, or why it was cancelled. */
+  ending: Uint8Array | undefined
+  note: string | undefined
+  /** How earlier attempts ended. */
+  attempts: readonly string[] | undefined
+}
+
+/**
+ * An execution in the hands of an operation. Whatever throws before the commit leaves the stored
+ * fields as they were. After a commit `f` belongs to the store: load again before changing more.
+ */
+export class Execution {
+  readonly id: string
+  readonly f: ExecutionFields
+  readonly stored: StoredExecution
+  /** The fields as they were stored; those of nothing for a new execution. */
+  readonly before: Readonly<ExecutionFields>
+
+  constructor(stored: StoredExecution) {
+    this.id = stored.id
+    this.f = { ...stored.fields }
+    this.stored = stored
+    this.before = stored.fields
+  }
+}
+
+/** An execution that is stored once it is committed. */
+export function newExecution(id: string, input: Uint8Array, tags: string | undefined): Execution {
+  return new Execution({
+    id,
+    fields: absentFields,
+    input,
+    tags,
+    ending: undefined,
+    note: undefined,
+    attempts: undefined,
+  })
+}

@@ -1,0 +1,79 @@
+// A sorted set like Valkey's: members ordered by score, then by their own text.
+import sortedBtree from 'sorted-btree'
+
+/** A member and its score. */
+export interface ScoredRow {
+  readonly member: string
+  readonly score: number
+}
+
+// The package is CommonJS: its default export is a property of what Node imports.
+const BTree = sortedBtree.default
+
+const nothing: readonly ScoredRow[] = []
+
+/**
+ * Members are ASCII, so that comparing strings is comparing bytes. Whoever removes a member knows
+ * its score: it follows from the stored record.
+ */
+export class SortedSet {
+  private readonly tree = new BTree<ScoredRow, undefined>(undefined, compareRows)
+
+  get size(): number {
+    return this.tree.size
+  }
+
+  add(member: string, score: number): void {
+    this.tree.set({ member, score }, undefined)
+  }
+
+  remove(member: string, score: number): void {
+    this.tree.delete({ member, score })
+  }
+
+  /** The lowest score, or undefined when the set is empty. */
+  firstScore(): number | undefined {
+    return this.tree.minKey()?.score
+  }
+
+  /** At most `count` rows from the front. */
+  head(count: number): readonly ScoredRow[] {
+    const first = this.tree.minKey()
+    if (first === undefined || count < 1) return nothing
+    return count === 1 ? [first] : take(this.tree.keys(), count, Number.POSITIVE_INFINITY)
+  }
+
+  /** At most `count` rows from the front whose score is not over `score`. */
+  upTo(score: number, count: number): readonly ScoredRow[] {
+    const first = this.tree.minKey()
+    if (first === undefined || first.score > score || count < 1) return nothing
+    return take(this.tree.keys(), count, score)
+  }
+
+  /** At most `count` members after one, in a set whose scores are all 0. */
+  after(member: string | undefined, count: number): string[] {
+    const from = { member: member ?? '', score: 0 }
+    const rows = take(this.tree.keys(from), count + 1, 0).map((row) => row.member)
+    return (rows[0] === member ? rows.slice(1) : rows).slice(0, count)
+  }
+
+  all(): readonly ScoredRow[] {
+    return this.tree.keysArray()
+  }
+}
+
+function compareRows(a: ScoredRow, b: ScoredRow): number {
+  if (a.score !== b.score) return a.score - b.score
+  if (a.member === b.member) return 0
+  return a.member < b.member ? -1 : 1
+}
+
+function take(rows: Iterable<ScoredRow>, count: number, scoreMax: number): ScoredRow[] {
+  const taken: ScoredRow[] = []
+  for (const row of rows) {
+    if (row.score > scoreMax) break
+    taken.push(row)
+    if (taken.length === count) break
+  }
+  return taken
+}

@@ -1,0 +1,132 @@
+// The only writer of states and of index membership; the twin of lua/lib/transition.lua.
+import { EngineError, invariant } from '../../errors.ts'
+import { defaults, grantedScore, priorityStepMs } from '../../limits.ts'
+import type { ExecutionEventName, IndexName } from '../../machines/execution.ts'
+import type { Fact } from '../../machines/facts.ts'
+import { type Leaf, leafOf, nextLeaf } from '../../machines/table.ts'
+import type { CallContext } from './call-context.ts'
+import type { ExecutionFields } from './execution-fields.ts'
+import { isRouted, type Keyspace } from './keyspace.ts'
+import type { Execution } from './record.ts'
+
+/** No fact holds. */
+export const noFacts: ReadonlySet<Fact> = new Set()
+
+type Fields = Readonly<ExecutionFields>
+
+function requireLeaf(name: string): Leaf {
+  const leaf = leafOf(name)
+  invariant(leaf !== undefined, `there is no leaf ${name}`)
+  return leaf
+}
+
+/** Whether the lifecycle accepts the event now. */
+export function accepts(x: Execution, event: ExecutionEventName): boolean {
+  return leafOf(x.f.state)?.on[event] !== undefined
+}
+
+/**
+ * Moves the execution by the event under the facts that hold; an event that its leaf does not know
+ * is a bug of the calling operation, which must have refused before.
+ */
+export function applyEvent(
+  x: Execution,
+  event: ExecutionEventName,
+  facts: ReadonlySet<Fact> = noFacts,
+): string {
+  const leaf = requireLeaf(x.f.state)
+  const target = nextLeaf(leaf.name, event, facts)
+  if (target === undefined) {
+    throw new EngineError('invariant_broken', `${leaf.name} does not accept ${event}`)
+  }
+  x.f.state = target
+  return target
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || (b !== undefined && b < a) ? b : a
+}
+
+/** Higher priority first, then older first; a live grant takes the row out of everybody's way. */
+function claimableScore(f: Fields): number {
+  if (f.grant_until !== undefined) return grantedScore
+  return f.created_at - (f.priority ?? 0) * priorityStepMs
+}
+
+function scoreOf(index: IndexName, f: Fields): number | undefined {
+  if (isRouted(index)) return claimableScore(f)
+  if (index === 'leased') return earliest(f.expires_at, f.attempt_deadline_at)
+  if (index === 'delayed') return f.not_before
+  if (index !== 'terminal') return f.created_at
+  return f.ended_at === undefined
+    ? undefined
+    : f.ended_at + (f.retention_ms ?? defaults.retentionMs)
+}
+
+/** Times that are not the score of the execution's own index. */
+function timerOf(index: IndexName, f: Fields): number | undefined {
+  return index === 'terminal' ? undefined : earliest(f.deadline_at, f.grant_until)
+}
+
+/** Where an execution stands in the indexes; all of it follows from its fields. */
+interface Place {
+  readonly index: IndexName
+  readonly score: number
+  readonly timer: number | undefined
+}
+
+/** The place of stored fields; `invariant_broken` when they cannot have one. */
+function placeOf(f: Fields): Place {
+  const { name, index } = requireLeaf(f.state)
+  invariant(index !== 'none', `nothing is stored in ${name}`)
+  const score = scoreOf(index, f)
+  invariant(score !== undefined, `${name} has no score in ${index}`)
+  return { index, score, timer: timerOf(index, f) }
+}
+
+/** Moves an execution from where its old fields put it; undefined when it is new. */
+function move(k: Keyspace, id: string, f: Fields, from: Place | undefined, to: Place): void {
+  if (from === undefined || from.index !== to.index || from.score !== to.score) {
+    if (from !== undefined) k.index(from.index, f).remove(id, from.score)
+    k.index(to.index, f).add(id, to.score)
+  }
+  if (from?.index === 'leased' && to.index !== 'leased' && f.lease_id !== undefined) {
+    // Only a live lease is found by its id; its fields stay, as those of the last one.
+    k.leases.delete(f.lease_id)
+  }
+  if (from?.timer !== to.timer) {
+    if (from?.timer !== undefined) k.timers.remove(id, from.timer)
+    if (to.timer !== undefined) k.timers.add(id, to.timer)
+  }
+  if (f.capabilities !== undefined && isRouted(to.index)) k.addRoute(f.lane, f.capabilities)
+}
+
+/** Stores the execution and moves its index row. */
+export function commit(call: CallContext, x: Execution): void {
+  const { f, before, stored, id } = x
+  const { keyspace, nowMs, wake } = call
+  f.updated_at = nowMs
+  const from = before.state === 'absent' ? undefined : placeOf(before)
+  const to = placeOf(f)
+  // Nothing below this line can fail.
+  keyspace.storeFields(stored, f)
+  move(keyspace, id, f, from, to)
+  if (isRouted(to.index)) wake.lane(f.lane, nowMs)
+  else if (to.index === 'leased' || to.index === 'delayed') wake.lane(f.lane, to.score)
+}
+
+/** Enters a stored execution into its index, the listing, the timers and the leases. */
+export function enterIndexes(keyspace: Keyspace, id: string, f: Fields): void {
+  const place = placeOf(f)
+  move(keyspace, id, f, undefined, place)
+  keyspace.listing.add(id, 0)
+  if (place.index === 'leased' && f.lease_id !== undefined) keyspace.leases.set(f.lease_id, id)
+}
+
+/** Forgets an execution in its own index, the listing and the timers. */
+export function leaveIndexes(keyspace: Keyspace, id: string, f: Fields): void {
+  const { index, score, timer } = placeOf(f)
+  keyspace.index(index, f).remove(id, score)
+  keyspace.listing.remove(id, 0)
+  if (timer !== undefined) keyspace.timers.remove(id, timer)
+}

@@ -1,0 +1,18 @@
+// The contract of every backend: one suite per concern.
+import { describe } from 'vitest'
+import { type FlavourName, useBackend } from '../support/backends.ts'
+import { describeClaim } from './claim.ts'
+import { describeIdempotency } from './idempotency.ts'
+import { describeSubmit } from './submit.ts'
+import { describeWaiting } from './waiting.ts'
+
+/** Holds one flavour of backend to the whole contract. */
+export function describeContract(flavour: FlavourName): void {
+  describe(flavour, () => {
+    const open = useBackend(flavour)
+    describeSubmit(open)
+    describeIdempotency(open)
+    describeClaim(open)
+    describeWaiting(open)
+  })
+}

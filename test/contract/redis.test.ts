@@ -1,0 +1,4 @@
+// The contract on Redis.
+import { describeContract } from './contract.ts'
+
+describeContract('redis')

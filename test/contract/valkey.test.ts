@@ -1,0 +1,4 @@
+// The contract on Valkey.
+import { describeContract } from './contract.ts'
+
+describeContract('valkey')
