@@ -57,6 +57,7 @@ export class AttemptPool {
   private readonly options: AttemptPoolOptions
   private readonly running = new Map<string, RunningAttempt>()
   private readonly unfinished = new Set<Promise<void>>()
+  private performing = 0
   private waiting: (() => void) | undefined
 
   constructor(options: AttemptPoolOptions) {
@@ -64,7 +65,7 @@ export class AttemptPool {
   }
 
   get free(): number {
-    return this.options.concurrency - this.unfinished.size
+    return this.options.concurrency - this.performing
   }
 
   start(claimed: ClaimedExecution): void {
@@ -81,7 +82,6 @@ export class AttemptPool {
       clearTimeout(attempt.deadline)
       this.running.delete(key)
       this.unfinished.delete(finished)
-      this.waiting?.()
     })
     this.unfinished.add(finished)
   }
@@ -135,7 +135,11 @@ export class AttemptPool {
 
   private async run(attempt: RunningAttempt): Promise<void> {
     const { claimed, abort } = attempt
+    this.performing += 1
     const performed = await this.options.perform(claimed, abort.signal)
+    // The next claim need not wait for the report: both go to the server together.
+    this.performing -= 1
+    this.waiting?.()
     if (this.running.has(claimed.handle.opaque)) await this.settle(claimed, performed)
   }
 

@@ -23,8 +23,9 @@ function claimLoop({ backend, pool, worker, lanes, capabilities, leaseMs }: Work
   return async (signal) => {
     while (!signal.aborted) {
       await pool.whenFree(signal)
-      // Attempts that end in this very tick free their slots first, so that one claim fills all.
-      await new Promise((resolve) => setImmediate(resolve))
+      // Attempts that end in this very tick free their slots first, so that one claim fills all,
+      // and travels with what those attempts report.
+      await new Promise<void>((resolve) => process.nextTick(resolve))
       if (signal.aborted) return
       const count = Math.min(pool.free, claimCountMax)
       const claimed = await backend.claim(lanes, capabilities, {

@@ -4,6 +4,7 @@ import type { Accepted } from './answers.ts'
 import { accepted } from './answers.ts'
 import type { ClaimedExecution } from './backend.ts'
 import type { Arguments } from './contract.ts'
+import type { ClaimedRow } from './generated/operations.ts'
 import { claimedExecution } from './handle.ts'
 import type { Store, StoreNotice } from './store.ts'
 
@@ -14,6 +15,8 @@ export interface ClaimRequest {
   readonly args: Omit<Arguments<'lease.claim'>, 'sleep_ms'>
   readonly maxWaitMs: number
   readonly signal: AbortSignal | undefined
+  /** True when the caller chose the lease id, and may have claimed with it before. */
+  readonly repeatable: boolean
 }
 
 /**
@@ -40,6 +43,8 @@ export class ClaimLoop {
 
   /** Claims at once or within `maxWaitMs`; empty when there was nothing or the signal fired. */
   async claim(request: ClaimRequest): Promise<readonly ClaimedExecution[]> {
+    const held = request.repeatable ? await this.findHeld(request) : []
+    if (held.length > 0) return held
     if (request.maxWaitMs <= 0) return this.lookOnce(request)
     this.listening ??= this.store.listen((notice) => this.hear(notice))
     await this.listening
@@ -53,6 +58,19 @@ export class ClaimLoop {
     }
   }
 
+  /** What this very claim was given before, wherever that was. */
+  private async findHeld({ args }: ClaimRequest): Promise<ClaimedExecution[]> {
+    const { lease_id, count } = args
+    const partitions = Array.from({ length: this.store.partitionCount }, (_, index) => index)
+    const found = await Promise.all(
+      partitions.map(async (partition) => {
+        const answer = await this.store.call(partition, 'lease.find', { lease_id, count })
+        return this.take(partition, accepted('lease.find', answer).rows)
+      }),
+    )
+    return found.flat()
+  }
+
   /** One pass over all partitions, starting somewhere else each time. */
   private async lookOnce({ args }: ClaimRequest): Promise<ClaimedExecution[]> {
     const found: ClaimedExecution[] = []
@@ -60,7 +78,7 @@ export class ClaimLoop {
       const count = args.count - found.length
       if (count === 0) break
       const answer = await this.ask(partition, { ...args, count, sleep_ms: undefined })
-      if (answer.outcome === 'claimed') found.push(...this.take(partition, answer))
+      if (answer.outcome === 'claimed') found.push(...this.take(partition, answer.rows))
     }
     return found
   }
@@ -82,7 +100,7 @@ export class ClaimLoop {
       const nextInMs = await this.ask(partition, { ...args, count, sleep_ms: sleepMs }).then(
         (answer) => {
           if (answer.outcome === 'empty') return waitMs(answer, sleepMs)
-          found.push(...this.take(partition, answer))
+          found.push(...this.take(partition, answer.rows))
           return 0
         },
         (error) => {
@@ -102,11 +120,8 @@ export class ClaimLoop {
     return accepted('lease.claim', await this.store.call(partition, 'lease.claim', args))
   }
 
-  private take(
-    partition: number,
-    answer: Extract<Accepted<'lease.claim'>, { outcome: 'claimed' }>,
-  ): ClaimedExecution[] {
-    return answer.rows.map((row) => claimedExecution(this.store.kind, partition, row))
+  private take(partition: number, rows: readonly ClaimedRow[]): ClaimedExecution[] {
+    return rows.map((row) => claimedExecution(this.store.kind, partition, row))
   }
 
   private *rotation(): Generator<number> {

@@ -108,6 +108,7 @@ class StoreBackend implements OfferedOperations {
       },
       maxWaitMs: policy.maxWaitMs ?? 0,
       signal: policy.signal,
+      repeatable: policy.leaseId !== undefined && this.store.partitionCount > 1,
     })
   }
 

@@ -2,7 +2,10 @@
 import { describe } from 'vitest'
 import { type FlavourName, useBackend } from '../support/backends.ts'
 import { describeClaim } from './claim.ts'
+import { describeFence } from './fence.ts'
 import { describeIdempotency } from './idempotency.ts'
+import { describeRetry } from './retry.ts'
+import { describeSettleReplay } from './settle-replay.ts'
 import { describeSubmit } from './submit.ts'
 import { describeWaiting } from './waiting.ts'
 
@@ -14,5 +17,8 @@ export function describeContract(flavour: FlavourName): void {
     describeIdempotency(open)
     describeClaim(open)
     describeWaiting(open)
+    describeFence(open)
+    describeSettleReplay(open)
+    describeRetry(open)
   })
 }

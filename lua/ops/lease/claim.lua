@@ -1,5 +1,6 @@
 -- Give up to `count` executions of some lanes to a worker, or tell it when to look again.
 local due = require("lib.due")
+local granted = require("lib.granted")
 local keys = require("lib.keys")
 local lease = require("lib.lease")
 local limits = require("generated.limits")
@@ -10,22 +11,6 @@ local transition = require("lib.transition")
 local wake = require("lib.wake")
 
 local index_of = { f = "ready", r = "resumed", c = "reclaimable" }
-
--- The same claim again finds its own leases that are still held.
-local function already_granted(arg)
-  pending.flush()
-  local names = {}
-  for position = 1, arg.count do
-    names[position] = arg.lease_id .. "." .. position
-  end
-  local rows = {}
-  for _, id in ipairs(redis.call("HMGET", keys.leases(), unpack(names))) do
-    if id then
-      rows[#rows + 1] = lease.claimed_row(record.load(id))
-    end
-  end
-  return rows
-end
 
 local function covers(offered, required)
   for capability in required:gmatch("[^,]+") do
@@ -130,7 +115,7 @@ return op.define({
   },
   returns = { claimed = { "rows:claimed", "replayed:flag" }, empty = { "next_at:int?", "now:int" } },
   run = function(arg, now_ms, now_us)
-    local rows = already_granted(arg)
+    local rows = granted.rows(arg.lease_id, arg.count, now_ms)
     if #rows > 0 then
       return op.outcome("claimed", { rows = rows, replayed = true })
     end

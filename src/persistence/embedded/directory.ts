@@ -234,10 +234,10 @@ function requireKey(key: string): void {
 
 /**
  * Options that the promises rest on:
- * - `overlappingSync` off: with it, lmdb 3.5 acknowledges no sooner, but trusts the system's boot id
- *   for what survives a crash, and never finishes closing after a failed commit.
- * - `eventTurnBatching` off: only `batch` says what makes up a transaction, and no transaction stays
- *   open across turns waiting for this thread.
+ * - `overlappingSync` off: with it, lmdb 3.5 acknowledges no sooner, but trusts the boot id of the
+ *   system for what survives a crash, and never finishes closing after a failed commit.
+ * - `eventTurnBatching` off: only `batch` says what makes up a transaction, and no transaction
+ *   stays open across turns waiting for this thread.
  */
 function openDatabase(folder: string, durability: Durability): Database {
   return openLmdb<Uint8Array, Uint8Array>({

@@ -76,6 +76,10 @@ export interface Operations {
     readonly args: { readonly id: string; readonly of: string; readonly grant_id: string; readonly worker: string; readonly lease_id: string; readonly lease_ms: number }
     readonly answer: { readonly outcome: 'claimed'; readonly rows: readonly ClaimedRow[]; readonly replayed: boolean }
   }
+  'lease.find': {
+    readonly args: { readonly lease_id: string; readonly count: number }
+    readonly answer: { readonly outcome: 'found'; readonly rows: readonly ClaimedRow[] }
+  }
   'lease.grant': {
     readonly args: { readonly id: string; readonly of: string; readonly grant_id: string; readonly worker: string; readonly grant_ms: number; readonly capabilities: string }
     readonly answer: { readonly outcome: 'granted'; readonly grant_id: string; readonly expires_at: number; readonly lane: string; readonly replayed: boolean }
@@ -881,6 +885,31 @@ export const operationPlans: Readonly<Record<keyof Operations, OperationPlan>> =
         {
           "name": "replayed",
           "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "lease.find": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "lease_id",
+        "type": "lease_stem",
+        "optional": false
+      },
+      {
+        "name": "count",
+        "type": "claim_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "found": [
+        {
+          "name": "rows",
+          "type": "claimed",
           "optional": false
         }
       ]

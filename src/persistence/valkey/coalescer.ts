@@ -44,8 +44,8 @@ export class Coalescer {
       this.queue.push({ ...outgoing, bytes: bytesOf(outgoing), resolve, reject })
       if (this.scheduled) return
       this.scheduled = true
-      // From a promise's continuation this runs after all others of the same tick.
-      process.nextTick(() => this.flush())
+      // After everything that this turn of the event loop still has to say.
+      setImmediate(() => this.flush())
     })
   }
 

@@ -11,13 +11,16 @@ import { accepts } from '../transition.ts'
 
 type Claim = Arguments<'lease.claim'>
 
-/** The same claim again finds its own leases that are still held. */
-function alreadyGranted(keyspace: Keyspace, args: Claim): ClaimedRow[] {
+/** The leases of one claim that are still held, as rows for their holder. */
+function granted(call: CallContext, leaseId: string, count: number): ClaimedRow[] {
+  const { keyspace } = call
   const rows: ClaimedRow[] = []
-  for (let position = 1; position <= args.count; position++) {
-    const id = keyspace.leases.get(`${args.lease_id}.${position}`)
-    const stored = id === undefined ? undefined : keyspace.executions.get(id)
-    if (stored !== undefined) rows.push(claimedRow(stored))
+  for (let position = 1; position <= count; position++) {
+    const name = `${leaseId}.${position}`
+    const id = keyspace.leases.get(name)
+    const x = id === undefined ? undefined : keyspace.load(id)
+    if (x === undefined || applyDue(call, x) || x.f.lease_id !== name) continue
+    rows.push(claimedRow(x.stored))
   }
   return rows
 }
@@ -94,7 +97,7 @@ function take(call: CallContext, args: Claim): ClaimedRow[] {
 
 export function claim(call: CallContext, args: Claim): Answer<'lease.claim'> {
   const { keyspace, nowMs, wake } = call
-  const held = alreadyGranted(keyspace, args)
+  const held = granted(call, args.lease_id, args.count)
   if (held.length > 0) return { outcome: 'claimed', rows: held, replayed: true }
   if (call.first('promote')) promote(call, counts.promotePerCall)
   const rows = take(call, args)
@@ -103,4 +106,11 @@ export function claim(call: CallContext, args: Claim): Answer<'lease.claim'> {
     for (const lane of args.lanes.split(',')) wake.sleep(lane, nowMs + args.sleep_ms)
   }
   return { outcome: 'empty', next_at: nextDueMs(keyspace), now: nowMs }
+}
+
+export function findGranted(
+  call: CallContext,
+  args: Arguments<'lease.find'>,
+): Answer<'lease.find'> {
+  return { outcome: 'found', rows: granted(call, args.lease_id, args.count) }
 }

@@ -1,7 +1,7 @@
 // Every operation by its name: one that is missing here does not compile.
 import type { Answer, Arguments, OperationName } from '../../contract.ts'
 import type { CallContext } from '../call-context.ts'
-import { claim } from './claim.ts'
+import { claim, findGranted } from './claim.ts'
 import { listLanes, setLaneState } from './lane.ts'
 import { claimGranted, grant, renew, revoke } from './lease.ts'
 import { describe, watch } from './look.ts'
@@ -41,6 +41,7 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'lane.set_state': setLaneState,
   'lease.claim': claim,
   'lease.claim_granted': claimGranted,
+  'lease.find': findGranted,
   'lease.grant': grant,
   'lease.renew': renew,
   'lease.revoke': revoke,
