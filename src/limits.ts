@@ -84,14 +84,21 @@ export const priorityStepMs = 1_000_000_000_000
 /** Score of an index row that a live grant reserves: behind everything claimable. */
 export const grantedScore = 9_000_000_000_000_000
 
-/** How an attempt failed, as far as the engine cares: it decides whether a retry makes sense. */
-export const failureClasses = [
-  'transient',
-  'permanent',
-  'infra_crash',
-  'timeout',
-  'cancelled',
-] as const
+/**
+ * How an attempt failed, as far as the engine cares: it decides whether a retry makes sense. Stored
+ * policies name each class by its letter, to stay short.
+ */
+export const failureClassLetters = {
+  transient: 't',
+  permanent: 'p',
+  infra_crash: 'i',
+  timeout: 'o',
+  cancelled: 'c',
+} as const
+
+export type FailureClass = keyof typeof failureClassLetters
+
+export const failureClasses = Object.keys(failureClassLetters) as readonly FailureClass[]
 
 /** What a lane lets through: everything; submissions only; claims only. */
 export const laneStates = ['active', 'paused', 'draining'] as const

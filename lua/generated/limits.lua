@@ -36,6 +36,6 @@ return {
   retention_default_ms = 86400000,
   priority_step_ms = 1000000000000,
   granted_score = 9000000000000000,
-  failure_classes = { transient = true, permanent = true, infra_crash = true, timeout = true, cancelled = true },
+  failure_classes = { transient = "t", permanent = "p", infra_crash = "i", timeout = "o", cancelled = "c" },
   lane_states = { active = true, paused = true, draining = true },
 }

@@ -1,11 +1,12 @@
 -- Whether a failure is retried and when: the one place that decides it.
+local limits = require("generated.limits")
 local record = require("lib.record")
 
 local retry = {}
 
 -- A stored policy: "<attempts> <fixed|exponential> <first ms> <longest ms> <multiplier/1000>
--- <jitter 0|1> <retried classes>".
-local pattern = "^(%d+) (%l+) (%d+) (%d+) (%d+) ([01]) ([%l_,]*)$"
+-- <jitter 0|1> <letters of the retried classes>".
+local pattern = "^(%d+) (%l+) (%d+) (%d+) (%d+) ([01]) ([tpioc]*)$"
 
 -- Reads a policy, or returns nil when the text is none.
 function retry.parse(text)
@@ -20,7 +21,7 @@ function retry.parse(text)
     longest_ms = tonumber(longest_ms),
     multiplier = tonumber(multiplier) / 1000,
     jitter = jitter == "1",
-    classes = "," .. classes .. ",",
+    classes = classes,
   }
 end
 
@@ -53,7 +54,7 @@ function retry.at(x, class, random_ppm, now_ms)
   if retries + 1 >= policy.attempts then
     return nil
   end
-  if not policy.classes:find("," .. class .. ",", 1, true) then
+  if not policy.classes:find(limits.failure_classes[class], 1, true) then
     return nil
   end
   local at_ms = now_ms + retry.backoff_ms(policy, retries, random_ppm)

@@ -1,7 +1,7 @@
 // The contract of a backend: the 28 operations of the engine, and what its ingress adds.
 import type { EngineError } from '../errors.ts'
 import type { ExecutionId, LaneId } from '../ids.ts'
-import type { failureClasses, laneStates } from '../limits.ts'
+import type { FailureClass, laneStates } from '../limits.ts'
 import type { PublicState } from '../machines/execution.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import type { Durability } from './store.ts'
@@ -63,7 +63,7 @@ export interface LeaseRenewal {
   readonly epoch: number
 }
 
-export type FailureClass = (typeof failureClasses)[number]
+export type { FailureClass }
 export type LaneState = (typeof laneStates)[number]
 
 export interface FailureReason {

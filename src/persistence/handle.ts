@@ -45,7 +45,7 @@ export function parseHandle(backend: Handle['backend'], handle: Handle): Fence {
   if (handle.kind === 'suspended') {
     throw new EngineError('stale_lease', 'a suspended execution has no lease')
   }
-  const { partition, local } = parseExecutionId(executionId)
+  const { partition, local } = executionParts(executionId)
   const fence = {
     partition,
     id: local,
@@ -54,6 +54,14 @@ export function parseHandle(backend: Handle['backend'], handle: Handle): Fence {
     epoch: digits(epoch),
   }
   return fence
+}
+
+function executionParts(executionId: string | undefined) {
+  try {
+    return parseExecutionId(executionId)
+  } catch (cause) {
+    throw new EngineError('invalid_handle', 'this handle names no execution', { cause })
+  }
 }
 
 function digits(text: string | undefined): number {

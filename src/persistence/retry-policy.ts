@@ -1,5 +1,5 @@
 // The stored form of a retry policy, and how it decides; the twin of lua/lib/retry.lua.
-import { type Bounds, bounds } from '../limits.ts'
+import { type Bounds, bounds, bytesMax, type FailureClass, failureClassLetters } from '../limits.ts'
 
 /** A retry policy as it is stored with an execution. */
 export interface StoredRetryPolicy {
@@ -13,22 +13,29 @@ export interface StoredRetryPolicy {
   /** Full jitter: the wait is drawn evenly from nothing up to the computed one. */
   readonly jitter: boolean
   /** The failure classes that are retried. */
-  readonly classes: readonly string[]
+  readonly classes: readonly FailureClass[]
 }
 
-const pattern = /^(\d+) (fixed|exponential) (\d+) (\d+) (\d+) ([01]) ([a-z_,]*)$/
+const pattern = /^(\d+) (fixed|exponential) (\d+) (\d+) (\d+) ([01]) ([tpioc]*)$/
 
 const within = (value: number, { min, max }: Bounds): boolean => value >= min && value <= max
 
 export function formatRetryPolicy(policy: StoredRetryPolicy): string {
   const { attempts, backoff, firstMs, longestMs, multiplierMilli, jitter, classes } = policy
-  return `${attempts} ${backoff} ${firstMs} ${longestMs} ${multiplierMilli} ${jitter ? 1 : 0} ${classes.join(',')}`
+  const letters = classes.map((name) => failureClassLetters[name]).join('')
+  const numbers = `${firstMs} ${longestMs} ${multiplierMilli} ${jitter ? 1 : 0}`
+  return `${attempts} ${backoff} ${numbers} ${letters}`
+}
+
+function classesOf(letters: string): FailureClass[] {
+  const names = Object.keys(failureClassLetters) as FailureClass[]
+  return names.filter((name) => letters.includes(failureClassLetters[name]))
 }
 
 /** Reads a stored policy; undefined when the text is none, or out of bounds. */
 export function parseRetryPolicy(text: string): StoredRetryPolicy | undefined {
   const match = pattern.exec(text)
-  if (match === null || text.length > 64) return undefined
+  if (match === null || text.length > bytesMax.word) return undefined
   const policy: StoredRetryPolicy = {
     attempts: Number(match[1]),
     backoff: match[2] as 'fixed' | 'exponential',
@@ -36,7 +43,7 @@ export function parseRetryPolicy(text: string): StoredRetryPolicy | undefined {
     longestMs: Number(match[4]),
     multiplierMilli: Number(match[5]),
     jitter: match[6] === '1',
-    classes: (match[7] as string).split(','),
+    classes: classesOf(match[7] as string),
   }
   const fits =
     within(policy.attempts, bounds.attempts_max) &&

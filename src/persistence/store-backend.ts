@@ -10,7 +10,7 @@ import {
   parseExecutionId,
   partitionOfDigest,
 } from '../ids.ts'
-import { bounds, defaults } from '../limits.ts'
+import { type Bounds, bounds, defaults } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import { type Accepted, accepted, orRefused } from './answers.ts'
 import type {
@@ -96,6 +96,8 @@ class StoreBackend implements OfferedOperations {
     policy: ClaimPolicy,
   ): Promise<readonly ClaimedExecution[]> {
     const kinds = policy.kinds ?? ['fresh', 'resumed', 'reclaimable']
+    checkWhole('count', policy.count ?? 1, bounds.claim_count)
+    checkWhole('maxWaitMs', policy.maxWaitMs ?? 0, bounds.span_ms)
     return this.claims.claim({
       args: {
         lanes: [lanes].flat().join(','),
@@ -220,7 +222,7 @@ class StoreBackend implements OfferedOperations {
   }
 
   async listLanes(cursor: LaneId | undefined, limit: number): Promise<Page<LaneSummary, LaneId>> {
-    checkLimit(limit)
+    checkWhole('limit', limit, { min: 0, max: Number.MAX_SAFE_INTEGER })
     const known = new Map<string, LaneState>()
     const answers = await Promise.all(
       this.partitions.map((partition) => this.call(partition, 'lane.list', {})),
@@ -398,9 +400,13 @@ const noLongerReclaimable = [
   'claim_grant_expired',
 ] as const
 
-function checkLimit(limit: number): void {
-  if (Number.isSafeInteger(limit) && limit >= 0) return
-  throw new EngineError('invalid_input', 'limit must be a whole number from 0', {
-    details: { argument: 'limit' },
-  })
+function checkWhole(argument: string, value: number, { min, max }: Bounds): void {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return
+  throw new EngineError(
+    'invalid_input',
+    `${argument} must be a whole number from ${min} to ${max}`,
+    {
+      details: { argument, given: value },
+    },
+  )
 }

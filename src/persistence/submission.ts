@@ -1,10 +1,10 @@
 // Turns a submission into the stored operation's arguments.
 import { EngineError } from '../errors.ts'
 import { digest } from '../ids.ts'
-import { bounds, bytesMax, counts, defaults } from '../limits.ts'
+import { bounds, bytesMax, counts, defaults, failureClasses } from '../limits.ts'
 import type { CapabilitySet, RetryPolicy, Submission } from './backend.ts'
 import type { Arguments } from './contract.ts'
-import { formatRetryPolicy } from './retry-policy.ts'
+import { formatRetryPolicy, parseRetryPolicy } from './retry-policy.ts'
 
 type SubmitArguments = Omit<Arguments<'execution.submit'>, 'id' | 'input'> & {
   readonly input: Uint8Array
@@ -23,19 +23,31 @@ export function formatCapabilities(capabilities: CapabilitySet | undefined): str
   return list.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))).join(',')
 }
 
+function refuseRetry(why: string): never {
+  throw new EngineError('invalid_input', `retry ${why}`, { details: { argument: 'retry', why } })
+}
+
 function storedRetry(retry: RetryPolicy | undefined): string | undefined {
-  if (retry === undefined || retry.attempts === 1) return undefined
+  if (retry === undefined) return undefined
   const delayMs = retry.delayMs ?? defaults.backoffMs
-  const multiplierMilli = Math.round((retry.multiplier ?? defaults.multiplierMilli / 1000) * 1000)
-  return formatRetryPolicy({
+  const multiplierMilli = (retry.multiplier ?? defaults.multiplierMilli / 1000) * 1000
+  const classes = retry.on ?? ['transient', 'infra_crash']
+  const unknown = classes.find((name) => !failureClasses.includes(name))
+  if (unknown !== undefined) refuseRetry(`names the unknown failure class ${String(unknown)}`)
+  if (Math.abs(multiplierMilli - Math.round(multiplierMilli)) > 1e-6) {
+    refuseRetry('has a multiplier with more than three decimals')
+  }
+  const stored = formatRetryPolicy({
     attempts: retry.attempts,
     backoff: retry.backoff ?? 'fixed',
     firstMs: delayMs,
     longestMs: Math.max(retry.maxDelayMs ?? defaults.backoffMaxMs, delayMs),
-    multiplierMilli,
+    multiplierMilli: Math.round(multiplierMilli),
     jitter: retry.jitter ?? false,
-    classes: retry.on ?? ['transient', 'infra_crash'],
+    classes,
   })
+  if (parseRetryPolicy(stored) === undefined) refuseRetry(`is out of bounds: ${stored}`)
+  return retry.attempts === 1 ? undefined : stored
 }
 
 function storedTags(tags: Submission['tags']): string | undefined {

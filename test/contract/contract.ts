@@ -2,8 +2,14 @@
 import { describe } from 'vitest'
 import { type FlavourName, useBackend } from '../support/backends.ts'
 import { describeClaim } from './claim.ts'
+import { describeDelay } from './delay.ts'
 import { describeFence } from './fence.ts'
+import { describeGrants } from './grants.ts'
 import { describeIdempotency } from './idempotency.ts'
+import { describeLanes } from './lanes.ts'
+import { describeLeases } from './leases.ts'
+import { describeOperator } from './operator.ts'
+import { describeReads } from './reads.ts'
 import { describeRetry } from './retry.ts'
 import { describeSettleReplay } from './settle-replay.ts'
 import { describeSubmit } from './submit.ts'
@@ -20,5 +26,11 @@ export function describeContract(flavour: FlavourName): void {
     describeFence(open)
     describeSettleReplay(open)
     describeRetry(open)
+    describeDelay(open)
+    describeLeases(open)
+    describeGrants(open)
+    describeOperator(open)
+    describeLanes(open)
+    describeReads(open)
   })
 }

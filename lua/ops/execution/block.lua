@@ -1,4 +1,5 @@
 -- Hold work back until an operator lets it go; a time that it waits for is kept.
+local due = require("lib.due")
 local op = require("lib.op")
 local record = require("lib.record")
 local transition = require("lib.transition")
@@ -13,6 +14,8 @@ return op.define({
     if x == nil then
       return op.refuse("execution_not_found", {})
     end
+    -- A grant that has lapsed must not protect the work any longer.
+    due.apply(x, now_ms)
     if x.f.block_reason == arg.why then
       return op.outcome("blocked", { replayed = true })
     end

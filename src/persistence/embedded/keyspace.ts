@@ -19,7 +19,7 @@ export function isRouted(index: string): index is RoutedIndexName {
 }
 
 /** The records of one execution, by the prefix of their keys. */
-export function ownRecords(stored: StoredExecution) {
+function ownRecords(stored: StoredExecution) {
   return [
     ['x:', stored.fields],
     ['in:', stored.input],

@@ -1,7 +1,7 @@
 // Executions as they are stored, and as the copy that one operation works on.
 import { absentFields, type ExecutionFields } from './execution-fields.ts'
 
-/** All that is stored about one execution. Nothing in it is changed in place but by the keyspace. */
+/** All that is stored about one execution; only the keyspace changes it. */
 export interface StoredExecution {
   readonly id: string
   fields: Readonly<ExecutionFields>

@@ -1,5 +1,6 @@
 // Whether a failed attempt is tried again and when; the twin of lua/lib/retry.lua.
 import { invariant } from '../../errors.ts'
+import type { FailureClass } from '../../limits.ts'
 import { backoffMs, parseRetryPolicy } from '../retry-policy.ts'
 import type { CallContext } from './call-context.ts'
 import type { Execution } from './record.ts'
@@ -8,7 +9,7 @@ import type { Execution } from './record.ts'
 export function retryAtMs(
   call: CallContext,
   x: Execution,
-  failureClass: string,
+  failureClass: FailureClass,
   randomPpm: number,
 ): number | undefined {
   const { retry, retries = 0, deadline_at: deadlineAt } = x.f

@@ -1,5 +1,6 @@
 // A sorted set like Valkey's: members ordered by score, then by their own text.
-import sortedBtree from 'sorted-btree'
+import { createRequire } from 'node:module'
+import type sortedBtree from 'sorted-btree'
 
 /** A member and its score. */
 export interface ScoredRow {
@@ -7,8 +8,8 @@ export interface ScoredRow {
   readonly score: number
 }
 
-// The package is CommonJS: its default export is a property of what Node imports.
-const BTree = sortedBtree.default
+// The package is CommonJS with a default export, which loaders of ES modules hand over differently.
+const BTree = (createRequire(import.meta.url)('sorted-btree') as typeof sortedBtree).default
 
 const nothing: readonly ScoredRow[] = []
 

@@ -2,6 +2,7 @@
 import { counts } from '../../../limits.ts'
 import type { Answer, Arguments } from '../../contract.ts'
 import { type CallContext, refuse } from '../call-context.ts'
+import { loadDue } from '../due.ts'
 import { notActive } from '../fence.ts'
 import { finish } from '../finish.ts'
 import { gateFacts } from '../gates.ts'
@@ -20,7 +21,8 @@ export function block(
   call: CallContext,
   args: Arguments<'execution.block'>,
 ): Answer<'execution.block'> {
-  const x = call.keyspace.load(args.id)
+  // A grant that has lapsed must not protect the work any longer.
+  const x = loadDue(call, args.id)
   if (x === undefined) return notFound()
   if (x.f.block_reason === args.why) return { outcome: 'blocked', replayed: true }
   if (!accepts(x, 'block') || x.f.grant_id !== undefined) return notEligible(x)
