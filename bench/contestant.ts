@@ -8,7 +8,7 @@ export interface Session {
   process(count: number): Promise<number>
   /** Throws unless exactly `count` pieces of work wait. */
   verifyWaiting(count: number): Promise<void>
-  /** Throws unless exactly `count` pieces of work have completed, with the result, and none waits. */
+  /** Throws unless exactly `count` pieces of work have completed and nothing else is left. */
   verifyCompleted(count: number): Promise<void>
   close(): Promise<void>
 }

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeMachine, describeVersions } from './machine.ts'
-import type { Suite, SuiteResult } from './measure.ts'
+import type { Suite } from './measure.ts'
 import { throughput } from './suites/throughput.ts'
 import { tableLines } from './table.ts'
 
@@ -61,15 +61,20 @@ async function main(args: readonly string[]): Promise<void> {
     }
     reports.push(report)
     for (const remark of result.remarks) note(remark)
-    if (!json) await present(name, report, result)
+    if (!json) console.log(`\n${name}\n\n${tableLines(result.measures).join('\n')}\n`)
+    // Tiny rounds are no figures to keep.
+    if (!json && !quick) await keep(name, report)
   }
   if (json) console.log(JSON.stringify(reports.length === 1 ? reports[0] : reports, null, 2))
 }
 
-async function present(name: string, report: object, { measures }: SuiteResult): Promise<void> {
-  console.log(`\n${name}\n\n${tableLines(measures).join('\n')}\n`)
+async function keep(name: string, report: object): Promise<void> {
   await mkdir(resultsDirectory, { recursive: true })
-  await writeFile(join(resultsDirectory, `${name}.json`), `${JSON.stringify(report, null, 2)}\n`)
+  await writeFile(
+    join(resultsDirectory, `${name}.json`),
+    `${JSON.stringify(report, null, 2)}
+`,
+  )
 }
 
 function note(text: string): void {

@@ -37,7 +37,7 @@ export async function takeTurns<Each, Sample>(
   return samples
 }
 
-/** Submits all payloads, so many callers at a time, then processes them; verifies that both happened. */
+/** Submits all payloads, so many callers at a time, processes them, and verifies the outcome. */
 export async function lifecycleRound(
   server: BenchServer,
   contestant: Contestant,

@@ -13,7 +13,7 @@ type Row = readonly [
 
 const header: Row = ['measure', 'unit', 'Holdfast median [min–max]', 'BullMQ', 'plain', 'ratio']
 
-/** The lines of the table. `ratio` tells how many times better than BullMQ, for either direction. */
+/** The lines of the table. `ratio` is how many times better than BullMQ, whatever is better. */
 export function tableLines(measures: readonly Measure[]): string[] {
   const rows = [header, ...measures.map(row)]
   const widths = header.map((_, column) =>

@@ -40,7 +40,7 @@ export function auditTask({ lane, paceMs }: AuditTaskOptions) {
     name: 'audit-package',
     input: auditInput,
     // One for the fault, one for the work; the rest is for attempts lost when processes are killed.
-    retry: { attempts: 5, backoff: 'fixed', delayMs: 50 },
+    retry: { attempts: 5, backoff: 'fixed', delay: 50 },
     lane,
     async run(ctx, { root, path, name, version }): Promise<PackageAudit> {
       const folder = join(root, path)

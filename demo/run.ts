@@ -1,11 +1,9 @@
 // Runs the audit of one tree on an engine: one execution per package, continued if already begun.
 
 import { createHash } from 'node:crypto'
-import type { openEngine } from '../src/index.ts'
+import type { Engine, ExecutionSnapshot, SubmitItemOutcome } from '../src/index.ts'
 import { auditTask, type PackageAudit } from './audit.ts'
 import type { InstalledPackage, PackageTree } from './packages.ts'
-
-type Engine = Awaited<ReturnType<typeof openEngine>>
 
 export interface RunOptions {
   /** Tells this audit from those that `--fresh` has left behind. */
@@ -75,7 +73,8 @@ export async function runAudit(
     verdicts[index] = verdict
     watch.ended(`${installed.name}@${installed.version}`, isLoss(verdict) ? undefined : verdict)
   })
-  const worker = await engine.work([task], { concurrency: options.concurrency })
+  // A short lease: after a kill, the packages that were in work are free again in a moment.
+  const worker = await engine.work([task], { concurrency: options.concurrency, lease: '2s' })
   try {
     await Promise.race([Promise.all(arrivals), aborted(signal)])
   } finally {
@@ -97,14 +96,7 @@ export async function runAudit(
   }
 }
 
-type Submission =
-  | { readonly outcome: 'refused'; readonly error: Error }
-  | { readonly outcome: 'submitted' | 'duplicate'; readonly execution: SubmittedPackage }
-
-interface SubmittedPackage {
-  result(): Promise<PackageAudit>
-  describe(): Promise<Description | undefined>
-}
+type Submission = SubmitItemOutcome<PackageAudit>
 
 async function verdictOf(
   installed: InstalledPackage,
@@ -122,8 +114,8 @@ async function verdictOf(
 
 async function hasEnded(submission: Submission): Promise<boolean> {
   if (submission.outcome === 'refused') return true
-  const description = await submission.execution.describe()
-  return description !== undefined && isTerminal(description.state)
+  const snapshot = await submission.execution.describe()
+  return snapshot !== undefined && isTerminal(snapshot.publicState)
 }
 
 export function countOutcomes(result: RunResult): OutcomeCounts {
@@ -133,18 +125,13 @@ export function countOutcomes(result: RunResult): OutcomeCounts {
   return counts
 }
 
-interface Description {
-  readonly state: string
-  readonly attempts: number
-}
-
-function countEarlier(descriptions: readonly (Description | undefined)[]): EarlierRun {
+function countEarlier(snapshots: readonly (ExecutionSnapshot | undefined)[]): EarlierRun {
   let finished = 0
   let begun = 0
-  for (const description of descriptions) {
-    if (description === undefined) continue
-    if (isTerminal(description.state)) finished += 1
-    else if (description.attempts > 0 || description.state === 'active') begun += 1
+  for (const snapshot of snapshots) {
+    if (snapshot === undefined) continue
+    if (isTerminal(snapshot.publicState)) finished += 1
+    else if (snapshot.totalAttempts > 0) begun += 1
   }
   return { finished, begun }
 }

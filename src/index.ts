@@ -13,8 +13,8 @@ export {
   NonRetryableError,
   type Task,
   type TaskContext,
-  type TaskOptions,
   type TaskRetry,
+  type TaskSettings,
   task,
 } from './engine/task.ts'
 export { Worker, type WorkOptions } from './engine/worker.ts'

@@ -104,11 +104,12 @@ async function measureLifecycles({ server, sizes, payloads, note }: Bench) {
 function describeSamples({ title }: Contestant, samples: readonly LifecycleSample[]): string {
   const median = (figure: (sample: LifecycleSample) => number) =>
     spread(samples.map(figure)).median.toFixed(0)
+  const [submitUs, processUs] = [median((one) => one.submitUs), median((one) => one.processUs)]
   return [
-    `  ${title}: ${median((sample) => sample.submitsPerS)} submitted/s`,
-    `${median((sample) => sample.pairsPerS)} processed/s`,
-    `in commands ${median((sample) => sample.submitUs)} + ${median((sample) => sample.processUs)} µs`,
-    `server in all ${median((sample) => sample.serverUs)} µs`,
+    `  ${title}: ${median((one) => one.submitsPerS)} submitted/s`,
+    `${median((one) => one.pairsPerS)} processed/s`,
+    `in commands ${submitUs} + ${processUs} µs`,
+    `server in all ${median((one) => one.serverUs)} µs`,
   ].join(', ')
 }
 

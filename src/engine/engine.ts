@@ -154,13 +154,13 @@ export class Engine {
     input: Input,
     options: SubmitOptions,
   ): Promise<Submission> {
-    const checked = await checkInput(task, input)
+    await checkInput(task, input)
     return {
       ...storedPolicies({ ...task, ...options }),
       lane: options.lane ?? task.lane,
       task: task.name,
-      // The schema's output may not be its input again, so what was given is what is stored.
-      input: this.codec.encode(checked === undefined ? undefined : input),
+      // What a schema makes of it may not fit the schema again: what was given is stored.
+      input: this.codec.encode(input),
       idempotencyKey: options.idempotencyKey,
       delayMs: options.delay === undefined ? undefined : parseDurationMs(options.delay, 'delay'),
       startAtMs: options.startAt?.getTime(),

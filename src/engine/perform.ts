@@ -27,7 +27,7 @@ export function performer({ backend, tasks, codec, onError }: PerformOptions): P
     }
     try {
       const input = await readInput(task, codec, claimed)
-      const output = await task.run(taskContext(backend, claimed, signal), input)
+      const output = await task.run(taskContext(backend, claimed, signal), input as never)
       return { outcome: 'completed', payload: encodeOutput(codec, output) }
     } catch (error) {
       return failure(error)

@@ -54,18 +54,32 @@ export interface ExecutionOptions {
   readonly capabilities?: readonly string[]
 }
 
-export interface TaskOptions<Input, Output> extends ExecutionOptions {
+/** What a task says about itself, besides its code and the shape of its input. */
+export interface TaskSettings extends ExecutionOptions {
   readonly name: string
-  /** Any Standard Schema; checked when submitting and again before running. */
-  readonly input?: StandardSchemaV1<unknown, Input>
   /** @defaultValue the task's name */
   readonly lane?: string
+}
+
+/** A task whose input is described by a schema. */
+export interface SchemaTaskOptions<Schema extends StandardSchemaV1, Output> extends TaskSettings {
+  /** Any Standard Schema; checked when submitting and again before running. */
+  readonly input: Schema
+  run(context: TaskContext, input: StandardSchemaV1.InferOutput<Schema>): Promise<Output> | Output
+}
+
+/** A task whose input is whatever its code takes. */
+export interface PlainTaskOptions<Input, Output> extends TaskSettings {
+  readonly input?: undefined
   run(context: TaskContext, input: Input): Promise<Output> | Output
 }
 
 /** A task, ready to be submitted and worked on. */
-export interface Task<Input = unknown, Output = unknown> extends TaskOptions<Input, Output> {
+export interface Task<Input = unknown, Output = unknown> extends TaskSettings {
   readonly lane: string
+  readonly input?: StandardSchemaV1<Input> | undefined
+  // What the schema makes of the input is known to the task's own code alone.
+  run(context: TaskContext, input: never): Promise<Output> | Output
 }
 
 /**
@@ -91,9 +105,13 @@ export interface Task<Input = unknown, Output = unknown> extends TaskOptions<Inp
  * await engine.close()
  * ```
  */
-export function task<Input = void, Output = unknown>(
-  options: TaskOptions<Input, Output>,
-): Task<Input, Output> {
+export function task<Schema extends StandardSchemaV1, Output>(
+  options: SchemaTaskOptions<Schema, Output>,
+): Task<StandardSchemaV1.InferInput<Schema>, Output>
+export function task<Output, Input = void>(
+  options: PlainTaskOptions<Input, Output>,
+): Task<Input, Output>
+export function task(options: TaskSettings & Pick<Task, 'input' | 'run'>): Task {
   if (typeof options.name !== 'string' || !/^[^\s|,]{1,64}$/.test(options.name)) {
     throw new EngineError('invalid_input', 'the name of a task is one word of 1 to 64 bytes', {
       details: { argument: 'name', given: String(options.name) },
@@ -112,12 +130,12 @@ export class NonRetryableError extends Error {
   override readonly name = 'NonRetryableError'
 }
 
-/** Checks a value against a task's schema; throws `invalid_input` with every issue found. */
-export async function checkInput<Input>(
-  { name, input: schema }: TaskOptions<Input, unknown>,
+/** What a task's schema makes of a value; throws `invalid_input` with every issue found. */
+export async function checkInput(
+  { name, input: schema }: AnyTask,
   value: unknown,
-): Promise<Input> {
-  if (schema === undefined) return value as Input
+): Promise<unknown> {
+  if (schema === undefined) return value
   const result = await schema['~standard'].validate(value)
   if (result.issues === undefined) return result.value
   const issues = result.issues.map(({ message, path }) => {
