@@ -5,6 +5,7 @@ import { bundleLua } from './bundle-lua.ts'
 import { lifecyclePage, lifecycleTypes } from './generate-lifecycle.ts'
 import { lifecycleLua, limitsLua } from './generate-lua.ts'
 import { operationTypes } from './generate-operations.ts'
+import { errorsPage, operationsPage } from './generate-reference.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -36,6 +37,8 @@ const outputs: readonly (readonly [path: string, make: () => string])[] = [
   ['lua/generated/limits.lua', limitsLua],
   ['src/machines/generated/lifecycle.ts', lifecycleTypes],
   ['docs/reference/lifecycle.md', lifecyclePage],
+  ['docs/reference/errors.md', errorsPage],
+  ['docs/reference/operations.md', operationsPage],
   ['src/persistence/generated/operations.ts', operationTypes],
   ['src/persistence/generated/library.ts', librarySource],
 ]

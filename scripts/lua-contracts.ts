@@ -13,6 +13,8 @@ export interface Field {
 export interface Contract {
   readonly name: string
   readonly module: string
+  /** The first sentence of the file. */
+  readonly summary: string
   readonly events: readonly string[]
   readonly reads: boolean
   readonly args: readonly Field[]
@@ -59,6 +61,7 @@ function readContract(module: string): Contract {
   return {
     name: expected,
     module,
+    summary: summaryOf(module),
     events: list(spec['events']),
     reads: spec['reads'] === true,
     args: list(spec['args']).map(field),
@@ -68,9 +71,20 @@ function readContract(module: string): Contract {
   }
 }
 
+function summaryOf(module: string): string {
+  const text = readFileSync(pathOf(module), 'utf8')
+  const lines = text.split('\n')
+  const end = lines.findIndex((line) => !line.startsWith('-- '))
+  return lines
+    .slice(0, end)
+    .map((line) => line.slice(3))
+    .join(' ')
+}
+
+const pathOf = (module: string): string => join(root, `${module.replaceAll('.', '/')}.lua`)
+
 function lastReturn(module: string): luaparse.Expression {
-  const path = join(root, `${module.replaceAll('.', '/')}.lua`)
-  const chunk = luaparse.parse(readFileSync(path, 'utf8'), {
+  const chunk = luaparse.parse(readFileSync(pathOf(module), 'utf8'), {
     luaVersion: '5.1',
     encodingMode: 'pseudo-latin1',
   })

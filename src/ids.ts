@@ -1,5 +1,5 @@
 // Identifiers: how an execution carries its partition, and how digests and fresh ids are made.
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { EngineError } from './errors.ts'
 
 /** Identity of an execution: `<partition>-<26 characters>`, sortable by creation time. */
@@ -74,12 +74,12 @@ export function mintLeaseId(): string {
 
 /** A 128-bit digest of several parts; lengths are mixed in, so that parts cannot run together. */
 export function digest(...parts: readonly (string | Uint8Array)[]): string {
-  const hash = createHash('sha256')
+  const pieces: Uint8Array[] = []
   for (const part of parts) {
-    hash.update(`${typeof part === 'string' ? Buffer.byteLength(part) : part.byteLength}:`)
-    hash.update(part)
+    const bytes = typeof part === 'string' ? Buffer.from(part) : part
+    pieces.push(Buffer.from(`${bytes.byteLength}:`), bytes)
   }
-  return hash.digest('base64url').slice(0, 22)
+  return hash('sha256', Buffer.concat(pieces), 'base64url').slice(0, 22)
 }
 
 /** The partition that owns an idempotency key, so that its uniqueness is decided in one place. */

@@ -89,6 +89,8 @@ function due.apply(x, now_ms)
 end
 
 local function promote_from(key, now_ms, count)
+  -- What the index before this one moved is not due twice.
+  pending.flush()
   local ids =
     redis.call("ZRANGEBYSCORE", key, "-inf", string.format("%.0f", now_ms), "LIMIT", 0, count)
   for _, id in ipairs(ids) do
@@ -104,7 +106,6 @@ end
 
 -- Applies what is due in this partition, at most `count` executions. Returns how many there were.
 function due.promote(now_ms, count)
-  pending.flush()
   local done = promote_from(keys.index("leased"), now_ms, count)
   if done < count then
     done = done + promote_from(keys.index("delayed"), now_ms, count - done)

@@ -20,8 +20,12 @@ local unfinished = {
 -- Clears what only unfinished work has, after the lifecycle has accepted the ending. `reason` is a
 -- short word; `ending` holds the result or the failure as bytes, nil when there is none.
 function finish.commit(x, reason, ending, now_ms)
+  local f = x.f
   for position = 1, #unfinished do
-    record.set(x, unfinished[position], nil)
+    local field = unfinished[position]
+    if f[field] ~= nil then
+      record.set(x, field, nil)
+    end
   end
   if reason ~= "failed" then
     -- An earlier attempt's failure class is not why this execution ended.

@@ -3,7 +3,6 @@ local keys = require("lib.keys")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
 local record = require("lib.record")
-local rows = require("lib.rows")
 local transition = require("lib.transition")
 
 local lease = {}
@@ -22,6 +21,15 @@ function lease.log_attempt(x, how, now_ms)
   local key = keys.attempts(x.id)
   redis.call("RPUSH", key, entry)
   redis.call("LTRIM", key, -limits.attempt_log_max, -1)
+end
+
+-- Remembers how the execution had ended with its last attempt, unless that attempt was remembered
+-- before: it may have failed and waited for a retry when the execution was cancelled.
+function lease.log_last_attempt(x, how)
+  local last = redis.call("LINDEX", keys.attempts(x.id), -1)
+  if not last or last:match("^%d+") ~= x.f.attempt then
+    lease.log_attempt(x, how, record.number(x, "ended_at"))
+  end
 end
 
 local function attempt_type(x, reclaimed)
@@ -88,38 +96,25 @@ function lease.grant(x, lease_id, arg, now_ms, now_us)
   transition.commit(x, now_ms)
 end
 
-local columns
-
--- The execution as its new holder gets it.
+-- The execution as its new holder gets it, in the order of the declared row.
 function lease.claimed_row(x)
   local f = x.f
-  local fields = {
-    id = x.id,
-    kind = f.lease_kind or "fresh",
-    lane = f.lane,
-    task = f.task,
-    attempt = f.attempt,
-    attempt_type = f.attempt_type or "initial",
-    lease_id = f.lease_id,
-    epoch = f.epoch,
-    lease_ms = f.lease_ms,
-    expires_at = f.expires_at,
-    attempt_deadline_at = f.attempt_deadline_at,
-    created_at = f.created_at,
+  return {
+    x.id,
+    f.lease_kind or "fresh",
+    f.lane,
+    f.task,
+    f.attempt,
+    f.attempt_type or "initial",
+    f.lease_id,
+    f.epoch,
+    f.lease_ms,
+    f.expires_at,
+    f.attempt_deadline_at or false,
+    f.created_at,
     -- A large input is fetched by the claimer: passing it through here would cost more than that.
-    input = f.large == nil and redis.call("GET", keys.input(x.id)),
+    f.large == nil and redis.call("GET", keys.input(x.id)),
   }
-  if columns == nil then
-    columns = {}
-    for position, declared in ipairs(rows.claimed) do
-      columns[position] = declared:match("^[%l_]+")
-    end
-  end
-  local row = {}
-  for position = 1, #columns do
-    row[position] = fields[columns[position]] or false
-  end
-  return row
 end
 
 return lease

@@ -263,30 +263,34 @@ local function encode(spec, answer)
   return reply
 end
 
--- Returns what is wrong with an argument, after it was put into `arg`.
-local function decode_one(slot, text, arg)
-  if slot.optional then
-    if text == "0" then
-      arg[slot.name] = false
-      return nil
-    elseif text:byte() ~= 49 then
-      return "is not marked as absent or present"
-    end
-    text = text:sub(2)
+-- The text of an optional argument that is there.
+local function unwrap(text)
+  if text:byte() ~= 49 then
+    return nil
   end
-  local value, why = slot.decode(text)
-  arg[slot.name] = value
-  if value == nil then
-    return why
-  end
+  return text:sub(2)
 end
 
 local function decode(spec, args, first)
   local arg, plan = {}, spec.plan
   for position = 1, #plan do
-    local why = decode_one(plan[position], args[first + position - 1], arg)
-    if why ~= nil then
-      return nil, op.refuse("invalid_input", { argument = plan[position].name, why = why })
+    local slot = plan[position]
+    local text = args[first + position - 1]
+    if slot.optional and text == "0" then
+      arg[slot.name] = false
+    else
+      local value, why
+      if slot.optional then
+        text = unwrap(text)
+      end
+      if text ~= nil then
+        value, why = slot.decode(text)
+      end
+      if value == nil then
+        why = why or "is not marked as absent or present"
+        return nil, op.refuse("invalid_input", { argument = slot.name, why = why })
+      end
+      arg[slot.name] = value
     end
   end
   return setmetatable(arg, strict)

@@ -1,6 +1,7 @@
 // Checks the arguments of operations before anything is sent or written; Lua checks the same.
 import { EngineError } from '../errors.ts'
-import { bounds, bytesMax, counts, failureClasses, laneStates } from '../limits.ts'
+import { type ExecutionId, parseExecutionId } from '../ids.ts'
+import { type Bounds, bounds, bytesMax, counts, failureClasses, laneStates } from '../limits.ts'
 import type { OperationName } from './contract.ts'
 import { operationPlans } from './generated/operations.ts'
 import { parseRetryPolicy } from './retry-policy.ts'
@@ -95,6 +96,23 @@ export function problemOf(type: string, value: unknown): string | undefined {
   return check === undefined ? boundsProblem(type as keyof typeof bounds, value) : check(value)
 }
 
+/** Arguments that callers know by another name than the stored operations do. */
+const callerNames: Readonly<Record<string, string>> = {
+  class: 'failureClass',
+  deadline_at: 'deadlineAtMs',
+  not_before: 'startAtMs',
+  note: 'message',
+  result: 'payload',
+  sleep_ms: 'maxWaitMs',
+  why: 'reason',
+  'lease.revoke lease_id': 'expectedLeaseId',
+}
+
+function callerName(operation: OperationName, argument: string): string {
+  const known = callerNames[`${operation} ${argument}`] ?? callerNames[argument]
+  return known ?? argument.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
 /** Throws `invalid_input` (or `invalid_capabilities`) for the first argument that does not fit. */
 export function checkArguments(name: OperationName, args: Readonly<Record<string, unknown>>): void {
   for (const { name: argument, type, optional } of operationPlans[name].args) {
@@ -102,10 +120,51 @@ export function checkArguments(name: OperationName, args: Readonly<Record<string
     if (value === undefined && optional) continue
     const why = problemOf(type, value)
     if (why === undefined) continue
+    const given = callerName(name, argument)
     throw new EngineError(
       type === 'capabilities' ? 'invalid_capabilities' : 'invalid_input',
-      `${argument} ${why}`,
-      { details: { operation: name, argument, why } },
+      `${given} ${why}`,
+      { details: { operation: name, argument: given, why } },
     )
   }
+}
+
+/** How many rows a page may be asked for; the server gives fewer. */
+export const anyCount: Bounds = { min: 0, max: Number.MAX_SAFE_INTEGER }
+
+/** The local part of a cursor, or `invalid_input` under its own name. */
+export function parseCursor(cursor: ExecutionId): string {
+  try {
+    return parseExecutionId(cursor).local
+  } catch (cause) {
+    throw new EngineError('invalid_input', 'cursor is not an execution id', {
+      cause,
+      details: { argument: 'cursor' },
+    })
+  }
+}
+
+/** Throws `invalid_input` unless there are words and each fits. */
+export function checkWords(
+  argument: string,
+  words: readonly string[],
+  fits: (word: string) => boolean,
+): void {
+  const wrong = words.find((word) => !fits(word))
+  if (wrong === undefined && words.length > 0) return
+  throw new EngineError('invalid_input', `${argument} names nothing, or ${String(wrong)}`, {
+    details: { argument, given: wrong },
+  })
+}
+
+/** Throws `invalid_input` unless the value is a whole number within bounds. */
+export function checkWhole(argument: string, value: number, { min, max }: Bounds): void {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return
+  throw new EngineError(
+    'invalid_input',
+    `${argument} must be a whole number from ${min} to ${max}`,
+    {
+      details: { argument, given: value },
+    },
+  )
 }

@@ -77,8 +77,14 @@ export class ClaimLoop {
     for (const partition of this.rotation()) {
       const count = args.count - found.length
       if (count === 0) break
-      const answer = await this.ask(partition, { ...args, count, sleep_ms: undefined })
-      if (answer.outcome === 'claimed') found.push(...this.take(partition, answer.rows))
+      try {
+        const answer = await this.ask(partition, { ...args, count, sleep_ms: undefined })
+        if (answer.outcome === 'claimed') found.push(...this.take(partition, answer.rows))
+      } catch (error) {
+        // What is leased already must not be lost with the error: the next claim will meet it.
+        if (found.length === 0) throw error
+        break
+      }
     }
     return found
   }
@@ -104,8 +110,9 @@ export class ClaimLoop {
           return 0
         },
         (error) => {
-          lower(outlook, partition, 0)
-          throw error
+          // What is leased already must not be lost with the error: the next claim will meet it.
+          if (found.length === 0) throw error
+          return 0
         },
       )
       lower(outlook, partition, Date.now() + nextInMs)

@@ -108,8 +108,8 @@ function checkReason(reason: FailureReason): void {
       details: { argument: 'message' },
     })
   }
-  if (detail !== undefined && detail.byteLength > 65_536) {
-    throw new EngineError('invalid_input', 'detail must be at most 64 KiB', {
+  if (detail !== undefined && !(detail instanceof Uint8Array && detail.byteLength <= 65_536)) {
+    throw new EngineError('invalid_input', 'detail must be at most 64 KiB of bytes', {
       details: { argument: 'detail' },
     })
   }

@@ -10,9 +10,10 @@ import {
   parseExecutionId,
   partitionOfDigest,
 } from '../ids.ts'
-import { type Bounds, bounds, defaults } from '../limits.ts'
+import { bounds, defaults } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import { type Accepted, accepted, orRefused } from './answers.ts'
+import { anyCount, checkWhole, checkWords, parseCursor } from './arguments.ts'
 import type {
   BulkSubmitOutcome,
   CancelOutcome,
@@ -96,6 +97,8 @@ class StoreBackend implements OfferedOperations {
     policy: ClaimPolicy,
   ): Promise<readonly ClaimedExecution[]> {
     const kinds = policy.kinds ?? ['fresh', 'resumed', 'reclaimable']
+    checkWords('kinds', kinds, (kind) => kind in kindLetters)
+    checkWords('lanes', [lanes].flat(), (lane) => typeof lane === 'string' && !lane.includes(','))
     checkWhole('count', policy.count ?? 1, bounds.claim_count)
     checkWhole('maxWaitMs', policy.maxWaitMs ?? 0, bounds.span_ms)
     return this.claims.claim({
@@ -214,7 +217,8 @@ class StoreBackend implements OfferedOperations {
     cursor: ExecutionId | undefined,
     limit: number,
   ): Promise<Page<ExecutionId, ExecutionId>> {
-    const after = cursor === undefined ? undefined : parseExecutionId(cursor).local
+    checkWhole('limit', limit, anyCount)
+    const after = cursor === undefined ? undefined : parseCursor(cursor)
     const count = Math.min(limit, bounds.page_count.max)
     const { ids, more } = await this.call(partition, 'partition.list', { after, count })
     const items = ids.map((local) => formatExecutionId(partition, local))
@@ -222,7 +226,7 @@ class StoreBackend implements OfferedOperations {
   }
 
   async listLanes(cursor: LaneId | undefined, limit: number): Promise<Page<LaneSummary, LaneId>> {
-    checkWhole('limit', limit, { min: 0, max: Number.MAX_SAFE_INTEGER })
+    checkWhole('limit', limit, anyCount)
     const known = new Map<string, LaneState>()
     const answers = await Promise.all(
       this.partitions.map((partition) => this.call(partition, 'lane.list', {})),
@@ -399,14 +403,3 @@ const noLongerReclaimable = [
   'invalid_claim_grant',
   'claim_grant_expired',
 ] as const
-
-function checkWhole(argument: string, value: number, { min, max }: Bounds): void {
-  if (Number.isSafeInteger(value) && value >= min && value <= max) return
-  throw new EngineError(
-    'invalid_input',
-    `${argument} must be a whole number from ${min} to ${max}`,
-    {
-      details: { argument, given: value },
-    },
-  )
-}

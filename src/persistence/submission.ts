@@ -32,6 +32,7 @@ function storedRetry(retry: RetryPolicy | undefined): string | undefined {
   const delayMs = retry.delayMs ?? defaults.backoffMs
   const multiplierMilli = (retry.multiplier ?? defaults.multiplierMilli / 1000) * 1000
   const classes = retry.on ?? ['transient', 'infra_crash']
+  if (!Array.isArray(classes)) refuseRetry('must name its failure classes in a list')
   const unknown = classes.find((name) => !failureClasses.includes(name))
   if (unknown !== undefined) refuseRetry(`names the unknown failure class ${String(unknown)}`)
   if (Math.abs(multiplierMilli - Math.round(multiplierMilli)) > 1e-6) {

@@ -1,18 +1,25 @@
 // The contract of every backend: one suite per concern.
 import { describe } from 'vitest'
 import { type FlavourName, useBackend } from '../support/backends.ts'
+import { describeBytes } from './bytes.ts'
 import { describeClaim } from './claim.ts'
+import { describeDeadlines } from './deadlines.ts'
 import { describeDelay } from './delay.ts'
 import { describeFence } from './fence.ts'
 import { describeGrants } from './grants.ts'
 import { describeIdempotency } from './idempotency.ts'
 import { describeLanes } from './lanes.ts'
 import { describeLeases } from './leases.ts'
+import { describeMatching } from './matching.ts'
 import { describeOperator } from './operator.ts'
+import { describePartitions } from './partitions.ts'
 import { describeReads } from './reads.ts'
+import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
 import { describeSettleReplay } from './settle-replay.ts'
 import { describeSubmit } from './submit.ts'
+import { describeUnavailable } from './unavailable.ts'
+import { describeValidation } from './validation.ts'
 import { describeWaiting } from './waiting.ts'
 
 /** Holds one flavour of backend to the whole contract. */
@@ -32,5 +39,12 @@ export function describeContract(flavour: FlavourName): void {
     describeOperator(open)
     describeLanes(open)
     describeReads(open)
+    describeRetention(open)
+    describeMatching(open)
+    describeDeadlines(open)
+    describeBytes(open)
+    describeValidation(open)
+    describeUnavailable(open)
+    if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }

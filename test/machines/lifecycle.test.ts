@@ -89,7 +89,10 @@ describe('The lifecycle', () => {
       for (const [event, candidates] of Object.entries(on)) {
         expect(candidates.at(-1)?.fact, `${name} ${event}`).toBeUndefined()
         const before = candidates.slice(0, -1)
-        expect(before.every(({ fact }) => fact !== undefined), `${name} ${event}`).toBe(true)
+        expect(
+          before.every(({ fact }) => fact !== undefined),
+          `${name} ${event}`,
+        ).toBe(true)
       }
     }
   })

@@ -35,7 +35,7 @@ export interface OpenedBackend {
   readonly store: ObservedStore
   readonly clock: SettableClock
   /** Another backend on the same work, with a connection of its own where there are any. */
-  peer(): Promise<{ readonly backend: EngineBackend; readonly store: ObservedStore }>
+  peer(options?: OpenOptions): Promise<Pick<OpenedBackend, 'backend' | 'store'>>
   /** All that is stored, to be compared: equal when and only when nothing was written. */
   dump(): Promise<ReadonlyMap<string, string>>
 }
@@ -56,7 +56,7 @@ interface Ground {
 
 interface Opened extends Pick<OpenedBackend, 'clock' | 'dump'> {
   /** Each call makes one more way to the same records. */
-  connect(): Promise<Store>
+  connect(options?: OpenOptions): Promise<Store>
 }
 
 /** Prepares the flavour once for the calling file. */
@@ -74,8 +74,8 @@ export function useBackend(flavour: FlavourName): Open {
   })
   return async (options = {}) => {
     const { clock, dump, connect } = await ground.open(options)
-    const peer = async () => {
-      const store = new ObservedStore(await connect())
+    const peer = async (other?: OpenOptions) => {
+      const store = new ObservedStore(await connect(other))
       const backend = createBackend(store)
       opened.push(backend)
       return { backend, store }
@@ -134,11 +134,11 @@ async function storeGround({ urls, partitions, stop }: RunningNodes): Promise<Gr
     async open(options) {
       await clock.set(startMs)
       const namespace = mintLeaseId()
-      const connect = () =>
+      const connect = (other: OpenOptions = options) =>
         openValkeyStore({
           url: urls[0] as string,
           namespace,
-          partitions: options.partitions ?? partitions,
+          partitions: other.partitions ?? partitions,
           library: testLibrary,
         })
       return { clock, connect, dump: () => dumpServers(nodes, `{hf:${namespace}:*`) }

@@ -34,7 +34,7 @@ return op.define({
     local how = x.f.state:match("^terminal%.(%l+)$")
     transition.apply(x, "replay", gates.facts(x, now_ms))
     if x.f.attempt ~= nil then
-      lease.log_attempt(x, how, record.number(x, "ended_at"))
+      lease.log_last_attempt(x, how)
       record.set(x, "replaying", 1)
     end
     for _, field in ipairs(cleared) do
@@ -44,6 +44,10 @@ return op.define({
     record.set(x, "replay_id", arg.replay_id)
     if (record.number(x, "deadline_at") or now_ms) <= now_ms then
       record.set(x, "deadline_at", nil)
+    end
+    if x.f.noted ~= nil then
+      record.set(x, "noted", nil)
+      redis.call("DEL", keys.note(x.id))
     end
     redis.call("DEL", keys.ending(x.id))
     transition.commit(x, now_ms)

@@ -11,6 +11,9 @@ local transition = require("lib.transition")
 -- two submitters can never both create.
 local function known(arg)
   if arg.key then
+    if not arg.fingerprint then
+      return op.refuse("invalid_input", { argument = "fingerprint", why = "is missing" })
+    end
     local stored = redis.call("GET", keys.idempotency(arg.key))
     if stored then
       local id, fingerprint = stored:match("^(%S+) (%S+)$")

@@ -16,6 +16,16 @@ export function logAttempt(keyspace: Keyspace, x: Execution, how: string, atMs: 
   keyspace.storeAttempts(x.stored, entries.slice(-counts.attemptLogMax))
 }
 
+/**
+ * Remembers how the execution had ended with its last attempt, unless that attempt was remembered
+ * before: it may have failed and waited for a retry when the execution was cancelled.
+ */
+export function logLastAttempt(keyspace: Keyspace, x: Execution, how: string): void {
+  const last = x.stored.attempts?.at(-1)
+  if (last?.startsWith(`${x.f.attempt} `)) return
+  logAttempt(keyspace, x, how, x.f.ended_at ?? 0)
+}
+
 function attemptType(f: Readonly<ExecutionFields>, lost: string | undefined): string | undefined {
   if (lost !== undefined) return 'reclaim'
   if (f.replaying !== undefined) return 'replay'

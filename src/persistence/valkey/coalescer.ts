@@ -44,8 +44,9 @@ export class Coalescer {
       this.queue.push({ ...outgoing, bytes: bytesOf(outgoing), resolve, reject })
       if (this.scheduled) return
       this.scheduled = true
-      // After everything that this turn of the event loop still has to say.
-      setImmediate(() => this.flush())
+      // After all that this reply sets off, a step later still for those who wait for others to
+      // finish first; but not after the next reply: the server should have work meanwhile.
+      process.nextTick(() => process.nextTick(() => this.flush()))
     })
   }
 

@@ -163,17 +163,19 @@ export class ValkeyStore implements Store {
     name: Name,
     answer: Answer<Name> & { readonly rows: readonly ClaimedRow[] },
   ): Promise<Answer<Name>> {
-    const rows = await Promise.all(
-      answer.rows.map(async (row) => {
-        if (row.input !== undefined) return row
-        const key = inputKey(this.tag(partition), row.id)
-        const input = await this.repeat(() => this.connection.send('GET', [key]))
-        if (!Buffer.isBuffer(input)) {
-          throw new EngineError('corruption', `${name}: the input of ${row.id} is missing`)
-        }
-        return { ...row, input }
-      }),
+    const large = answer.rows.filter((row) => row.input === undefined)
+    if (large.length === 0) return answer
+    const keys = large.map((row) => inputKey(this.tag(partition), row.id))
+    const found = await this.repeat(() => this.connection.send('MGET', keys))
+    const inputs = new Map(
+      large.map((row, index) => [row.id, Array.isArray(found) && found[index]]),
     )
+    const rows = answer.rows.map((row) => {
+      if (row.input !== undefined) return row
+      const input = inputs.get(row.id)
+      if (Buffer.isBuffer(input)) return { ...row, input }
+      throw new EngineError('corruption', `${name}: the input of ${row.id} is missing`)
+    })
     return Object.assign(answer, { rows })
   }
 
@@ -201,7 +203,7 @@ export class ValkeyStore implements Store {
     const attached: Command[] = []
     for (const { wire, attachment } of calls) {
       for (const part of wire) args.push(part)
-      if (attachment !== undefined) attached.push(['SET', attachment.key, attachment.value])
+      if (attachment !== undefined) attached.push(['SET', attachment.key, attachment.value, 'NX'])
     }
     return this.repeat(() =>
       attached.length === 0

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { EngineError } from '../../../src/errors.ts'
 import { digest } from '../../../src/ids.ts'
-import type { Arguments } from '../../../src/persistence/contract.ts'
+import type { Answer, Arguments } from '../../../src/persistence/contract.ts'
 import { openDirectory, type RecordDirectory } from '../../../src/persistence/embedded/directory.ts'
 import { openEmbeddedStore } from '../../../src/persistence/embedded/embedded-store.ts'
 import { type ClaimedRow, operationPlans } from '../../../src/persistence/generated/operations.ts'
@@ -30,10 +30,7 @@ class HeldDirectory implements RecordDirectory {
   held = false
   private readonly waiting: { done(): void; fail(error: Error): void }[] = []
 
-  load() {
-    return [...this.records].sort(([a], [b]) => (a < b ? -1 : 1))
-  }
-
+  load = () => [...this.records].sort(([a], [b]) => (a < b ? -1 : 1))
   async commit(changes: ReadonlyMap<string, Uint8Array | undefined>) {
     this.commits.push(changes)
     const wait = (done: () => void, fail: (error: Error) => void) =>
@@ -44,9 +41,7 @@ class HeldDirectory implements RecordDirectory {
       else this.records.set(key, Buffer.from(value))
     }
   }
-
   async close() {}
-
   /** Lets the oldest commit under way succeed. */
   release = () => this.waiting.shift()?.done()
   break = (error: Error) => this.waiting.shift()?.fail(error)
@@ -54,11 +49,9 @@ class HeldDirectory implements RecordDirectory {
 
 type Submission = Arguments<'execution.submit'>
 type Claim = Arguments<'lease.claim'>
-
 const absent = Object.fromEntries(
   operationPlans['execution.submit'].args.map(({ name }) => [name, undefined]),
 )
-
 let made = 0
 
 function submission(changes: Partial<Submission> = {}): Submission {
@@ -88,6 +81,8 @@ async function open(directory?: RecordDirectory) {
   }
 }
 
+const idOf = (answer: Answer<'execution.submit'>) => ('id' in answer ? answer.id : '')
+
 type Opened = Awaited<ReturnType<typeof open>>
 
 const fenceOf = ({ id, attempt, lease_id, epoch }: ClaimedRow) => ({ id, attempt, lease_id, epoch })
@@ -97,11 +92,8 @@ const ends = (row: ClaimedRow, name: string) => ({ ...fenceOf(row), digest: dige
 /** Everything that is on its way in this process has happened after this. */
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-const errorOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => undefined,
-    (error: EngineError) => error,
-  )
+const errorOf = (call: Promise<unknown>): Promise<EngineError | undefined> =>
+  call.then(() => undefined).catch((error) => error)
 
 describe('A batch', () => {
   test('is all calls of one tick, in order, under one time', async () => {
@@ -175,10 +167,7 @@ describe('Notices', () => {
     for (const delay_ms of [5000, 0, 0]) await submit({ delay_ms })
     await settled()
     const lane = { notice: 'lane', partition: 0, lane: 'mail' }
-    expect(heard).toEqual([
-      { ...lane, inMs: 400 },
-      { ...lane, inMs: 0 },
-    ])
+    expect(heard).toEqual([400, 0].map((inMs) => ({ ...lane, inMs })))
     stop()
     await claim({ lanes: 'other', sleep_ms: 1000 })
     await submit({ lane: 'other' })
@@ -210,8 +199,7 @@ describe('The dump', () => {
     const { store, submit } = await open()
     const [key, fingerprint] = [digest('k'), digest('f')]
     const options = { priority: 2, deadline_ms: 50, tags: '{}', capabilities: 'gpu' }
-    const answer = await submit({ key, fingerprint, ...options })
-    const id = 'id' in answer ? answer.id : ''
+    const id = idOf(await submit({ key, fingerprint, ...options }))
     const hex = (text: string) => Buffer.from(text).toString('hex')
     const [now, then] = [String(startMs), String(startMs + 50)]
     const times = { created_at: now, updated_at: now, deadline_at: then }
@@ -256,9 +244,8 @@ async function fill({ store, clock, submit, claim }: Opened): Promise<void> {
   const failure = { class: 'transient', failure: Buffer.from('{}'), random_ppm: 0 } as const
   await store.call(0, 'execution.fail', { ...ends(rows[0]!, '1'), ...failure })
   await store.call(0, 'execution.progress', { ...fenceOf(rows[2]!), percent: 0, note: 'ü' })
-  const held = submission({ delay_ms: 10_000, tags: '{"a":1}', priority: 0 })
-  await store.call(0, 'execution.submit', held)
-  await store.call(0, 'execution.block', { id: held.id, why: 'audit' })
+  const held = await submit({ delay_ms: 10_000, tags: '{"a":1}', priority: 0 })
+  await store.call(0, 'execution.block', { id: idOf(held), why: 'audit' })
   for (let at = 0; at < 4; at++) await submit({ lane: `lane-${at}`, capabilities: '' })
   const more = await claim({ lanes: 'lane-0,lane-1,lane-2', lease_ms: 100 })
   const until_ms = clock.nowMs + 9000
@@ -297,16 +284,14 @@ describe('With a directory', () => {
 
   test('a batch is one commit of what it changed', async () => {
     const directory = new HeldDirectory()
-    const { store, list } = await open(directory)
+    const { store, submit, list } = await open(directory)
     directory.commits.length = 0
-    const [a, b] = [submission(), submission({ tags: '{}' })]
-    await Promise.all([a, b].map((args) => store.call(0, 'execution.submit', args)))
-    expect(directory.commits.map((changes) => [...changes.keys()].sort())).toEqual([
-      [`in:${a.id}`, `in:${b.id}`, 'lanes', `tags:${b.id}`, `x:${a.id}`, `x:${b.id}`],
-    ])
-    await store.call(0, 'execution.cancel_by_operator', { id: a.id, why: 'over' })
-    await store.call(0, 'execution.purge', { id: a.id })
-    const gone = ['x:', 'in:', 'out:'].map((prefix) => [prefix + a.id, undefined])
+    const [a, b] = (await Promise.all([submit(), submit({ tags: '{}' })])).map(idOf)
+    const changed = directory.commits.map((changes) => [...changes.keys()].sort())
+    expect(changed).toEqual([[`in:${a}`, `in:${b}`, 'lanes', `tags:${b}`, `x:${a}`, `x:${b}`]])
+    await store.call(0, 'execution.cancel_by_operator', { id: a!, why: 'over' })
+    await store.call(0, 'execution.purge', { id: a! })
+    const gone = ['x:', 'in:', 'out:'].map((prefix) => [prefix + a, undefined])
     expect([...directory.commits.at(-1)!]).toEqual(gone)
     await list()
     expect(directory.commits).toHaveLength(3)
@@ -318,21 +303,18 @@ describe('With a directory', () => {
     await claim({ sleep_ms: 1000 })
     directory.held = true
     const events: string[] = []
-    const log = (event: string) => () => events.push(event)
-    const first = submit().then(log('first'))
-    await settled()
-    const second = submit().then(log('second'))
-    await settled()
-    const read = list().then(log('read'))
-    await settled()
+    const calls: Promise<unknown>[] = []
+    for (const [name, call] of Object.entries({ first: submit, second: submit, read: list })) {
+      calls.push(call().then(() => events.push(name)))
+      await settled()
+    }
     expect(directory.commits).toHaveLength(3)
     expect([events, heard]).toEqual([[], []])
     directory.release()
-    await first
     await settled()
     expect([events, heard.length]).toEqual([['first'], 1])
     directory.release()
-    await Promise.all([second, read])
+    await Promise.all(calls)
     expect(events).toEqual(['first', 'second', 'read'])
   })
 

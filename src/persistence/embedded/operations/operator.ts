@@ -6,7 +6,7 @@ import { loadDue } from '../due.ts'
 import { notActive } from '../fence.ts'
 import { finish } from '../finish.ts'
 import { gateFacts } from '../gates.ts'
-import { logAttempt } from '../lease.ts'
+import { logLastAttempt } from '../lease.ts'
 import { purge } from '../purge.ts'
 import type { Execution } from '../record.ts'
 import { accepts, applyEvent, commit } from '../transition.ts'
@@ -106,10 +106,14 @@ export function replay(
   const how = f.state.replace('terminal.', '')
   applyEvent(x, 'replay', gateFacts(call, x))
   if (f.attempt !== undefined) {
-    logAttempt(keyspace, x, how, f.ended_at ?? nowMs)
+    logLastAttempt(keyspace, x, how)
     f.replaying = 1
   }
   forgetEnding(x)
+  if (f.noted !== undefined) {
+    f.noted = undefined
+    keyspace.storeNote(x.stored, undefined)
+  }
   f.replays = replays
   f.replay_id = args.replay_id
   if (f.deadline_at !== undefined && f.deadline_at <= nowMs) f.deadline_at = undefined

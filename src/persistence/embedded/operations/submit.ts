@@ -12,6 +12,9 @@ type Submission = Arguments<'execution.submit'>
 
 /** The execution that this id or this idempotency key already made. */
 function known(keyspace: Keyspace, args: Submission): Answer<'execution.submit'> | undefined {
+  if (args.key !== undefined && args.fingerprint === undefined) {
+    return refuse('invalid_input', { argument: 'fingerprint', why: 'is missing' })
+  }
   const keyed = args.key === undefined ? undefined : keyspace.keyed.get(args.key)
   if (keyed !== undefined) {
     return keyed.fingerprint === args.fingerprint

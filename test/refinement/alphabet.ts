@@ -1,0 +1,148 @@
+// Every call that is performed from a state: each operation, each kind of stale proof.
+import type { ExecutionFields } from '../../src/persistence/embedded/execution-fields.ts'
+import type { Call } from './model.ts'
+import { executionId, type Submission } from './projections.ts'
+import { type Fence, fenceOf, fieldsOf, type State } from './states.ts'
+
+const id = executionId
+const digestOne = 'd'.repeat(22)
+const digestTwo = 'e'.repeat(22)
+const result = Buffer.from('result')
+const failure = Buffer.from('{"message":"oops"}')
+
+/** Nobody was ever given any of this; the epoch is greater than every one that was. */
+const neverIssued: Fence = { attempt: 77, lease_id: 'never.1', epoch: 8_000_000_000_000_000 }
+
+type Fields = Readonly<ExecutionFields>
+
+/** Every combination of an attempt, a lease id and an epoch that is right, stale or never issued. */
+function fences(right: Fence | undefined, past: Fence | undefined): readonly Fence[] {
+  const known = [right, past, neverIssued].filter((fence) => fence !== undefined)
+  const parts = <Part extends keyof Fence>(part: Part) => [
+    ...new Set(known.map((fence) => fence[part])),
+  ]
+  const combined: Fence[] = []
+  for (const attempt of parts('attempt')) {
+    for (const lease_id of parts('lease_id')) {
+      for (const epoch of parts('epoch')) combined.push({ attempt, lease_id, epoch })
+    }
+  }
+  return combined
+}
+
+function settles(fence: Fence, nowMs: number): readonly Call[] {
+  const base = { id, ...fence, digest: digestOne }
+  const failed = { ...base, class: 'transient', failure, random_ppm: 250_000 }
+  return [
+    { name: 'lease.renew', args: { id, ...fence } },
+    { name: 'execution.progress', args: { id, ...fence, percent: 50, note: 'half' } },
+    { name: 'execution.complete', args: { ...base, result } },
+    { name: 'execution.fail', args: failed },
+    { name: 'execution.cancel', args: { ...base, why: 'enough' } },
+    { name: 'execution.delay', args: { ...base, until_ms: nowMs + 300 } },
+  ]
+}
+
+/** What differs from the settle above in more than its fence. */
+function otherSettles(fence: Fence, nowMs: number): readonly Call[] {
+  const base = { id, ...fence, digest: digestTwo }
+  const failed = { ...base, failure, random_ppm: 999_999 }
+  return [
+    { name: 'execution.progress', args: { id, ...fence, percent: 0, note: undefined } },
+    { name: 'execution.progress', args: { id, ...fence, percent: undefined, note: 'ünï' } },
+    { name: 'execution.complete', args: { ...base, result: undefined } },
+    { name: 'execution.fail', args: { ...failed, class: 'permanent' } },
+    { name: 'execution.fail', args: { ...failed, class: 'timeout' } },
+    { name: 'execution.cancel', args: { ...base, why: '' } },
+    { name: 'execution.delay', args: { ...base, until_ms: nowMs } },
+    { name: 'execution.delay', args: { ...base, until_ms: nowMs + 1 } },
+    { name: 'execution.delay', args: { ...base, until_ms: nowMs - 1 } },
+    { name: 'execution.delay', args: { ...base, until_ms: nowMs + 31_622_400_001 } },
+  ]
+}
+
+function stem(leaseId: string | undefined): string {
+  return leaseId?.replace(/\.\d+$/, '') ?? 'never'
+}
+
+/** Lease ids to claim with: a new one, and those of the last two leases. */
+function stems({ leases, past }: State, f: Fields | undefined): readonly string[] {
+  return [...new Set([`lease${leases}`, stem(f?.lease_id), stem(past?.lease_id)])]
+}
+
+function claims(state: State, f: Fields | undefined): readonly Call[] {
+  const base = { lanes: 'lane', capabilities: 'gpu', count: 1, worker: 'one', lease_ms: 1000 }
+  const fresh = { ...base, lease_id: `lease${state.leases}`, kinds: 'frc', sleep_ms: undefined }
+  const all = [
+    ...stems(state, f).map((lease_id) => ({ ...fresh, lease_id })),
+    ...['f', 'r', 'c'].map((kinds) => ({ ...fresh, kinds })),
+    { ...fresh, count: 2, worker: 'two', lanes: 'other,lane', lease_ms: 1200 },
+    { ...fresh, capabilities: 'cpu,gpus' },
+    { ...fresh, lanes: 'other' },
+  ]
+  return all.map((args) => ({ name: 'lease.claim', args }))
+}
+
+function grants(state: State, f: Fields | undefined): readonly Call[] {
+  const calls: Call[] = []
+  for (const of of ['runnable', 'leased']) {
+    for (const worker of ['one', 'two']) {
+      const base = { id, of, worker, grant_id: `grant${state.leases}` }
+      const grant = { ...base, grant_ms: 400, capabilities: 'cpu,gpu' }
+      calls.push({ name: 'lease.grant', args: grant })
+      if (worker === 'one') {
+        calls.push({ name: 'lease.grant', args: { ...grant, capabilities: 'cpu' } })
+      }
+      for (const grant_id of new Set([f?.grant_id ?? 'none', 'none'])) {
+        for (const lease_id of stems(state, f).slice(0, 2)) {
+          const args = { id, of, worker, grant_id, lease_id, lease_ms: 1000 }
+          calls.push({ name: 'lease.claim_granted', args })
+        }
+      }
+    }
+  }
+  return calls
+}
+
+function fromOutside(f: Fields | undefined, past: Fence | undefined): readonly Call[] {
+  const leases = new Set([undefined, f?.lease_id, past?.lease_id, 'never.1'])
+  const reasons = [...new Set(['operator', 'budget', f?.block_reason ?? 'operator'])]
+  const replays = [...new Set(['again', `again${f?.replays ?? 0}`, f?.replay_id ?? 'again'])]
+  return [
+    ...[...leases].map((lease_id): Call => ({ name: 'lease.revoke', args: { id, lease_id } })),
+    ...reasons.flatMap((why): Call[] => [
+      { name: 'execution.block', args: { id, why } },
+      { name: 'execution.unblock', args: { id, why } },
+    ]),
+    ...replays.map((replay_id): Call => ({ name: 'execution.replay', args: { id, replay_id } })),
+    ...[0, 5].map(
+      (priority): Call => ({ name: 'execution.reprioritize', args: { id, priority } }),
+    ),
+    ...['active', 'paused', 'draining'].map(
+      (state): Call => ({ name: 'lane.set_state', args: { lane: 'lane', state } }),
+    ),
+    { name: 'execution.cancel_by_operator', args: { id, why: 'enough' } },
+    { name: 'execution.purge', args: { id } },
+    { name: 'execution.watch', args: { id } },
+    { name: 'partition.sweep', args: { count: 10 } },
+  ]
+}
+
+/** Every call to perform from a state at a time. */
+export function callsFrom(
+  state: State,
+  nowMs: number,
+  submissions: readonly Submission[],
+): readonly Call[] {
+  const f = fieldsOf(state.keyspace)
+  const right = fenceOf(f)
+  const { past } = state
+  return [
+    ...submissions.map((args): Call => ({ name: 'execution.submit', args })),
+    ...claims(state, f),
+    ...grants(state, f),
+    ...fromOutside(f, past),
+    ...fences(right, past).flatMap((fence) => settles(fence, nowMs)),
+    ...[right, past].flatMap((fence) => (fence === undefined ? [] : otherSettles(fence, nowMs))),
+  ]
+}
