@@ -1,0 +1,123 @@
+// Coalescing: what is called in one tick travels as one server call, and stays apart all the same.
+import { describe, expect, test } from 'vitest'
+import { claimAll, claimOne, submit, work } from '../../support/executions.ts'
+import { useServer, useStores } from '../../support/valkey-server.ts'
+
+const at = useServer()
+const open = useStores()
+
+/** How many server calls the operations took. */
+async function calls(operations: () => Promise<unknown>): Promise<number> {
+  await at.forgetCalls()
+  await operations()
+  return at.calls('fcall')
+}
+
+describe('Operations of one tick', () => {
+  test('are one server call', async () => {
+    const { backend } = await open({ url: at.server.url })
+    const submissions = Array.from({ length: 100 }, () => work())
+    expect(await calls(() => backend.submitMany(submissions))).toBe(1)
+    const claimed = await claimAll(backend)
+    expect(claimed).toHaveLength(100)
+    const handles = claimed.map(({ handle }) => handle)
+    expect(await calls(() => backend.renewMany(handles))).toBe(1)
+    const complete = () => Promise.all(handles.map((handle) => backend.complete(handle)))
+    expect(await calls(complete)).toBe(1)
+  })
+
+  test('are one server call when the tick is that of a promise', async () => {
+    const { backend } = await open({ url: at.server.url })
+    const later = Array.from({ length: 20 }, () => Promise.resolve().then(() => submit(backend)))
+    expect(await calls(() => Promise.all(later))).toBe(1)
+  })
+
+  test('are one server call for each partition that they concern', async () => {
+    const { backend } = await open({ url: at.server.url, partitions: 4 })
+    const ids: string[] = []
+    const submitAll = async () => {
+      ids.push(...(await Promise.all(Array.from({ length: 40 }, () => submit(backend)))))
+    }
+    const count = await calls(submitAll)
+    expect(count).toBe(new Set(ids.map((id) => id.split('-')[0])).size)
+  })
+
+  test('are several server calls when they are very many or very large', async () => {
+    const { backend } = await open({ url: at.server.url })
+    const many = Array.from({ length: 300 }, () => work())
+    expect(await calls(() => backend.submitMany(many))).toBe(3)
+    const large = Array.from({ length: 9 }, () => work({ input: new Uint8Array(1_000_000) }))
+    expect(await calls(() => backend.submitMany(large))).toBe(3)
+  })
+
+  test('of two ticks are two server calls', async () => {
+    const { backend } = await open({ url: at.server.url })
+    const twice = async () => {
+      await submit(backend)
+      await submit(backend)
+    }
+    expect(await calls(twice)).toBe(2)
+  })
+
+  test('are applied in the order of the calls', async () => {
+    const { backend } = await open({ url: at.server.url })
+    const [id, claimed, none] = await Promise.all([
+      submit(backend),
+      claimOne(backend),
+      claimAll(backend),
+    ])
+    expect(claimed.executionId).toBe(id)
+    expect(none).toEqual([])
+    const outcomes = await Promise.all([
+      backend.complete(claimed.handle),
+      backend.complete(claimed.handle),
+      backend.replayExecution(id),
+      claimOne(backend),
+    ])
+    expect(outcomes).toMatchObject([
+      { replayed: false },
+      { replayed: true },
+      { replays: 1 },
+      { executionId: id, attempt: 1 },
+    ])
+  })
+
+  test('do not suffer from one that is refused', async () => {
+    const { backend } = await open({ url: at.server.url })
+    await Promise.all([submit(backend), submit(backend), submit(backend)])
+    const [a, b, c] = await claimAll(backend)
+    if (a === undefined || b === undefined || c === undefined) return expect.fail('no work')
+    await backend.revokeLease(b.executionId)
+    const settle = () => Promise.allSettled([a, b, c].map(({ handle }) => backend.complete(handle)))
+    await at.forgetCalls()
+    expect(await settle()).toMatchObject([
+      { status: 'fulfilled', value: { outcome: 'completed' } },
+      { status: 'rejected', reason: { code: 'lease_revoked' } },
+      { status: 'fulfilled', value: { outcome: 'completed' } },
+    ])
+    expect(await at.calls('fcall')).toBe(1)
+  })
+
+  test('do not suffer from one that meets a broken record, and the fault names its place', async () => {
+    const { backend, namespace } = await open({ url: at.server.url })
+    await Promise.all([submit(backend), submit(backend), submit(backend)])
+    const claimed = await claimAll(backend)
+    const broken = claimed[1]?.executionId.split('-')[1] ?? expect.fail('no work')
+    await at.redis.hset(`{hf:${namespace}:0}:x:${broken}`, 'lease_ms', 'broken')
+    await at.forgetCalls()
+    const renewals = await Promise.allSettled(claimed.map(({ handle }) => backend.renew(handle)))
+    expect(await at.calls('fcall')).toBe(1)
+    expect(renewals.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(renewals[1]).toMatchObject({ reason: { code: 'invariant_broken', family: 'Bug' } })
+    const [, fault] = renewals
+    expect(fault?.status === 'rejected' && String(fault.reason)).toMatch(
+      /lease\.renew: .*lua\/[\w/]+\.lua:\d+/,
+    )
+  })
+
+  test('that are wrong in themselves are never sent', async () => {
+    const { backend } = await open({ url: at.server.url })
+    const wrong = Array.from({ length: 5 }, () => work({ priority: -1 }))
+    expect(await calls(() => backend.submitMany(wrong))).toBe(0)
+  })
+})
