@@ -18,7 +18,7 @@ export interface ProgressFigures {
 
 export const widthMax = 80
 const redrawMs = 50
-const plainLineMs = 2000
+const plainLineMs = 500
 const barCells = 20
 
 export class Progress {

@@ -47,7 +47,8 @@ ${diagram(leaves)}
 ${leaves
   .map(
     (leaf) =>
-      `| \`${leaf.name}\` | ${leaf.public} | ${leaf.index} | ${leaf.attempt} | ${leaf.description} |`,
+      `| \`${leaf.name}\` | ${leaf.public} | ${leaf.index} | ${leaf.attempt} ` +
+      `| ${leaf.description} |`,
   )
   .join('\n')}
 
@@ -93,9 +94,9 @@ function diagram(leaves: readonly Leaf[]): string {
   }
   const states = leaves.map((leaf) => {
     const parent = group(leaf.name)
-    return parent === leaf.name
-      ? `  state "${leaf.name}" as ${id(leaf.name)}`
-      : `  state ${parent} {\n    state "${leaf.name.slice(parent.length + 1)}" as ${id(leaf.name)}\n  }`
+    if (parent === leaf.name) return `  state "${leaf.name}" as ${id(leaf.name)}`
+    const short = leaf.name.slice(parent.length + 1)
+    return `  state ${parent} {\n    state "${short}" as ${id(leaf.name)}\n  }`
   })
   const lines = [...arrows].map(([arrow, events]) => `  ${arrow}: ${[...events].join(', ')}`)
   return ['stateDiagram-v2', ...states, ...lines].join('\n')

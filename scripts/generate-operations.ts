@@ -76,7 +76,9 @@ export interface Operations {
 ${entries.join('\n')}
 }
 
-export const operationPlans: Readonly<Record<keyof Operations, OperationPlan>> = ${JSON.stringify(plan, null, 2)}
+type Plans = Readonly<Record<keyof Operations, OperationPlan>>
+
+export const operationPlans: Plans = ${JSON.stringify(plan, null, 2)}
 
 export const rowPlans: Readonly<Record<string, RowPlan>> = ${JSON.stringify(rows, null, 2)}
 `

@@ -57,15 +57,15 @@ function readContract(module: string): Contract {
   if (call.type !== 'CallExpression') throw new Error(`${module} does not return op.define{…}`)
   const spec = literal(call.arguments[0] as luaparse.Expression) as Record<string, unknown>
   const expected = module.slice('ops.'.length)
-  if (spec['name'] !== expected) throw new Error(`${module} must be named ${expected}`)
+  if (spec.name !== expected) throw new Error(`${module} must be named ${expected}`)
   return {
     name: expected,
     module,
     summary: summaryOf(module),
-    events: list(spec['events']),
-    reads: spec['reads'] === true,
-    args: list(spec['args']).map(field),
-    returns: mapValues(spec['returns'] as Record<string, unknown>, (fields) =>
+    events: list(spec.events),
+    reads: spec.reads === true,
+    args: list(spec.args).map(field),
+    returns: mapValues(spec.returns as Record<string, unknown>, (fields) =>
       list(fields).map(field),
     ),
   }

@@ -62,7 +62,14 @@ class BackendSession implements Session {
 
   async process(count: number): Promise<number> {
     const startedMs = performance.now()
-    const loops = Array.from({ length: this.claiming.loops }, () => this.work())
+    const loops: Promise<number>[] = []
+    for (let started = 0; started < this.claiming.loops; started++) {
+      const first = this.claim()
+      loops.push(this.work(first))
+      // Loops that start together stay together: their calls would travel as one for ever, and
+      // the server would idle while this process works.
+      await first
+    }
     const done = await Promise.all(loops)
     const elapsedMs = performance.now() - startedMs
     const total = done.reduce((sum, each) => sum + each, 0)
@@ -71,9 +78,9 @@ class BackendSession implements Session {
   }
 
   /** Claims and completes until nothing waits. */
-  private async work(): Promise<number> {
+  private async work(first: Promise<readonly ClaimedExecution[]>): Promise<number> {
     let done = 0
-    let claimed = await this.claim()
+    let claimed = await first
     while (claimed.length > 0) {
       const completions = claimed.map(({ handle }) => this.backend.complete(handle, resultBytes))
       const next = this.claiming.ahead ? this.claim() : undefined

@@ -1,5 +1,6 @@
--- Index writes of one server call, gathered so that a batch costs one command per index. Whoever
--- reads an index flushes first; the call flushes at its end.
+-- Index writes of one server call, gathered so that a batch costs one command per index.
+--
+-- Whoever reads an index flushes first; the call flushes at its end.
 local pending = {}
 
 -- key → member → score, or false to remove it; for hashes field → value, or false.

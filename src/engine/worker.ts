@@ -15,7 +15,7 @@ import type { AnyTask } from './task.ts'
 export interface WorkOptions {
   /** Attempts at the same time. @defaultValue 1 */
   readonly concurrency?: number
-  /** After a crash, the work is claimed by others when this much time is over. @defaultValue '30s' */
+  /** After a crash, others claim the work when this much time is over. @defaultValue '30s' */
   readonly lease?: Duration
   /** What this worker can do. */
   readonly capabilities?: readonly string[]

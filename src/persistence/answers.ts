@@ -6,7 +6,7 @@ import type { Answer, OperationName, Refusal } from './contract.ts'
 export type Accepted<Name extends OperationName> = Exclude<Answer<Name>, Refusal>
 
 /** The error that a refusal stands for. A code that the catalogue lacks is a bug of ours. */
-export function refusalError(operation: OperationName, refusal: Refusal): EngineError {
+function refusalError(operation: OperationName, refusal: Refusal): EngineError {
   const known = refusal.code in errorCatalogue
   const code = known ? (refusal.code as ErrorCode) : 'invariant_broken'
   const facts = Object.entries(refusal.details).map(([name, value]) => `${name} ${value}`)

@@ -91,7 +91,7 @@ function boundsProblem(type: keyof typeof bounds, value: unknown): string | unde
 }
 
 /** What is wrong with one value of a declared type; undefined when nothing is. */
-export function problemOf(type: string, value: unknown): string | undefined {
+function problemOf(type: string, value: unknown): string | undefined {
   const check = checks[type]
   return check === undefined ? boundsProblem(type as keyof typeof bounds, value) : check(value)
 }

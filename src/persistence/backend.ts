@@ -290,9 +290,9 @@ export interface EngineBackend extends IngressBackend {
   createWaitpoint(handle: Handle, spec: unknown): Promise<never>
   /** Reads the signals that resumed this attempt. */
   observeSignals(handle: Handle): Promise<never>
-  /** Claims work whose lease was lost, by its grant; undefined when that is not possible any more. */
+  /** Claims work whose lease was lost, by its grant; undefined when that is too late. */
   claimFromReclaim(claim: GrantedClaim): Promise<ClaimedExecution | undefined>
-  /** Parks the execution until a time (or hands it back, when the time has come), keeping its attempt. */
+  /** Parks the execution until a time, keeping its attempt; a time that has come hands it back. */
   delay(handle: Handle, untilMs: number): Promise<DelayOutcome>
   /** Parks the execution until its children have ended. */
   waitChildren(handle: Handle): Promise<never>

@@ -43,7 +43,8 @@ export class ClaimLoop {
 
   /** Claims at once or within `maxWaitMs`; empty when there was nothing or the signal fired. */
   async claim(request: ClaimRequest): Promise<readonly ClaimedExecution[]> {
-    const held = request.repeatable ? await this.findHeld(request) : []
+    const severalPartitions = this.store.partitionCount > 1
+    const held = request.repeatable && severalPartitions ? await this.findHeld(request) : []
     if (held.length > 0) return held
     if (request.maxWaitMs <= 0) return this.lookOnce(request)
     this.listening ??= this.store.listen((notice) => this.hear(notice))

@@ -15,11 +15,7 @@ export interface Fence {
 
 const version = '1'
 
-export function formatHandle(
-  backend: Handle['backend'],
-  partition: number,
-  row: ClaimedRow,
-): Handle {
+function formatHandle(backend: Handle['backend'], partition: number, row: ClaimedRow): Handle {
   const opaque = [
     version,
     formatExecutionId(partition, row.id),

@@ -13,7 +13,7 @@ import {
 import { bounds, defaults } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import { type Accepted, accepted, orRefused } from './answers.ts'
-import { anyCount, checkWhole, checkWords, parseCursor } from './arguments.ts'
+import { anyCount, checkWhole, parseCursor } from './arguments.ts'
 import type {
   BulkSubmitOutcome,
   CancelOutcome,
@@ -43,6 +43,7 @@ import type {
   WatchOutcome,
 } from './backend.ts'
 import { ClaimLoop } from './claim-loop.ts'
+import { claimRequest } from './claim-request.ts'
 import type { Arguments, OperationName } from './contract.ts'
 import { claimedExecution, parseHandle } from './handle.ts'
 import { formatFailure, readEnding, readSnapshot } from './snapshot.ts'
@@ -96,25 +97,7 @@ class StoreBackend implements OfferedOperations {
     capabilities: CapabilitySet,
     policy: ClaimPolicy,
   ): Promise<readonly ClaimedExecution[]> {
-    const kinds = policy.kinds ?? ['fresh', 'resumed', 'reclaimable']
-    checkWords('kinds', kinds, (kind) => kind in kindLetters)
-    checkWords('lanes', [lanes].flat(), (lane) => typeof lane === 'string' && !lane.includes(','))
-    checkWhole('count', policy.count ?? 1, bounds.claim_count)
-    checkWhole('maxWaitMs', policy.maxWaitMs ?? 0, bounds.span_ms)
-    return this.claims.claim({
-      args: {
-        lanes: [lanes].flat().join(','),
-        capabilities: formatCapabilities(capabilities),
-        kinds: kinds.map((kind) => kindLetters[kind]).join(''),
-        count: policy.count ?? 1,
-        worker: policy.worker,
-        lease_id: policy.leaseId ?? mintLeaseId(),
-        lease_ms: policy.leaseMs ?? defaults.leaseMs,
-      },
-      maxWaitMs: policy.maxWaitMs ?? 0,
-      signal: policy.signal,
-      repeatable: policy.leaseId !== undefined && this.store.partitionCount > 1,
-    })
+    return this.claims.claim(claimRequest(lanes, capabilities, policy))
   }
 
   async renew(handle: Handle): Promise<LeaseRenewal> {
@@ -394,8 +377,6 @@ class StoreBackend implements OfferedOperations {
     )
   }
 }
-
-const kindLetters = { fresh: 'f', resumed: 'r', reclaimable: 'c' } as const
 
 const noLongerReclaimable = [
   'execution_not_found',

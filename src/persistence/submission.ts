@@ -42,7 +42,7 @@ function storedRetry(retry: RetryPolicy | undefined): string | undefined {
     attempts: retry.attempts,
     backoff: retry.backoff ?? 'fixed',
     firstMs: delayMs,
-    longestMs: Math.max(retry.maxDelayMs ?? defaults.backoffMaxMs, delayMs),
+    longestMs: retry.maxDelayMs ?? Math.max(defaults.backoffMaxMs, delayMs),
     multiplierMilli: Math.round(multiplierMilli),
     jitter: retry.jitter ?? false,
     classes,

@@ -1,18 +1,17 @@
 // The demo as people run it: a process of its own, killed, stopped and started again.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isFaulty } from '../../demo/fault.ts'
 
-// As an address, because the process works in another folder. Without a wrapper around it, so that a
-// kill hits the demo itself.
+// As an address, because the process works in another folder. Without a wrapper around it, so that
+// a kill hits the demo itself.
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const main = join(import.meta.dirname, '../../demo/main.ts')
 const packageCount = 60
@@ -53,10 +52,13 @@ function demo(...args: string[]): Run {
   return { child, ended }
 }
 
-/** Long enough for a few packages to be finished, far too short for all. */
+/** Until it says that some packages are finished; at that pace many are not. */
 async function untilInTheMiddle({ child }: Run): Promise<void> {
-  await once(child.stderr as NodeJS.ReadableStream, 'data')
-  await delay(700)
+  let said = ''
+  for await (const [chunk] of on(child.stderr as NodeJS.ReadableStream, 'data')) {
+    said += String(chunk)
+    if (/^audited [1-9]/m.test(said)) return
+  }
 }
 
 const here = ['--path', 'tree', '--dir', 'state/engine']
@@ -86,7 +88,7 @@ describe('the demo', () => {
   })
 
   it('continues after kill -9 and comes to the same figures', async () => {
-    const killed = demo(...here, '--pace', '200')
+    const killed = demo(...here, '--pace', '400')
     await untilInTheMiddle(killed)
     killed.child.kill('SIGKILL')
     await killed.ended
@@ -101,7 +103,7 @@ describe('the demo', () => {
   })
 
   it('stops on Ctrl-C, says how to continue, and continues', async () => {
-    const stopped = demo(...here, '--pace', '200')
+    const stopped = demo(...here, '--pace', '400')
     await untilInTheMiddle(stopped)
     stopped.child.kill('SIGINT')
     const { status, stderr } = await stopped.ended
@@ -115,7 +117,7 @@ describe('the demo', () => {
   })
 
   it('fails when a package could not be audited', async () => {
-    const run = demo(...here, '--pace', '200', '--json')
+    const run = demo(...here, '--pace', '400', '--json')
     await untilInTheMiddle(run)
     await rm(join(place, 'tree/node_modules/package-9'), { recursive: true })
     const { status, stdout, stderr } = await run.ended

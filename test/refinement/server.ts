@@ -36,6 +36,7 @@ export async function startEdgeServer(): Promise<EdgeServer> {
       await client.call('FUNCTION', 'LOAD', library.source)
       return { differences: (expansion) => differences(client, library.name, expansion) }
     },
+    info: () => client.info('commandstats'),
     async stop() {
       client.disconnect()
       await server.stop()
@@ -105,9 +106,11 @@ function traceOf(state: Reached): string[] {
 }
 
 function written({ name, args }: { readonly name: string; readonly args: object }): string {
-  const plain = (_: string, value: unknown) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString() : value
-  return `${name} ${JSON.stringify(args, plain)}`
+  const plain = Object.entries(args).map(([argument, value]) => [
+    argument,
+    value instanceof Uint8Array ? Buffer.from(value).toString() : value,
+  ])
+  return `${name} ${JSON.stringify(Object.fromEntries(plain))}`
 }
 
 function firstDifference(model: string, server: string): string[] {

@@ -85,7 +85,7 @@ function writeFields(
 }
 
 function writeField(type: string, value: unknown): string {
-  if (type === 'flag') return value === true ? '#1,' : '#0,'
+  if (type === 'flag') return put(value === true ? '1' : '0')
   if (value === undefined) return '_'
   if (value instanceof Uint8Array) return sized(Buffer.from(value).toString('latin1'))
   if (!Array.isArray(value)) return put(String(value))

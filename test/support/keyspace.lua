@@ -2,78 +2,104 @@
 local clock = require("lib.clock")
 local op = require("lib.op")
 
--- Texts carry their length, so that two different contents never look alike.
-local function put(out, text)
-  local n = #out
-  out[n + 1] = #text
-  out[n + 2] = ":"
-  out[n + 3] = text
+-- The text being written, as pieces.
+local out, pieces = {}, 0
+
+local function begin()
+  out, pieces = {}, 0
 end
 
--- Each reader appends how many texts there are, then the texts in their canonical order.
+-- Texts carry their length, so that two different contents never look alike.
+local function put(text)
+  out[pieces + 1] = #text
+  out[pieces + 2] = ":"
+  out[pieces + 3] = text
+  pieces = pieces + 3
+end
+
+local function put_count(count)
+  out[pieces + 1] = count
+  out[pieces + 2] = ","
+  pieces = pieces + 2
+end
+
+local function put_all(items)
+  put_count(#items)
+  for position = 1, #items do
+    put(items[position])
+  end
+end
+
+-- Each reader writes how many texts there are, then the texts in their canonical order.
 local readers = {
-  string = function(out, key)
-    out[#out + 1] = "1,"
-    put(out, redis.call("GET", key))
+  string = function(key)
+    put_all({ redis.call("GET", key) })
   end,
-  list = function(out, key)
-    local items = redis.call("LRANGE", key, 0, -1)
-    out[#out + 1] = #items .. ","
-    for position = 1, #items do
-      put(out, items[position])
-    end
+  list = function(key)
+    put_all(redis.call("LRANGE", key, 0, -1))
   end,
-  zset = function(out, key)
-    local flat = redis.call("ZRANGE", key, 0, -1, "WITHSCORES")
-    out[#out + 1] = #flat .. ","
-    for position = 1, #flat do
-      put(out, flat[position])
-    end
+  zset = function(key)
+    put_all(redis.call("ZRANGE", key, 0, -1, "WITHSCORES"))
   end,
-  set = function(out, key)
+  set = function(key)
     local items = redis.call("SMEMBERS", key)
     table.sort(items)
-    out[#out + 1] = #items .. ","
-    for position = 1, #items do
-      put(out, items[position])
-    end
+    put_all(items)
   end,
-  hash = function(out, key)
+  hash = function(key)
     local flat = redis.call("HGETALL", key)
     local names, values = {}, {}
     for position = 1, #flat, 2 do
       local name = flat[position]
-      names[#names + 1] = name
+      names[(position + 1) / 2] = name
       values[name] = flat[position + 1]
     end
     table.sort(names)
-    out[#out + 1] = #flat .. ","
+    put_count(#flat)
     for position = 1, #names do
-      put(out, names[position])
-      put(out, values[names[position]])
+      local name = names[position]
+      put(name)
+      put(values[name])
     end
   end,
 }
 
+-- Key → its type when it was last asked for. Reading as another type fails, so a key that changes
+-- its type is noticed.
+local kinds = {}
+
 -- The whole database. A key that is not of the partition is marked, so that no dump of ours has it.
 local function dump(tag)
   local keys, own = redis.call("KEYS", "*"), tag .. ":"
+  local own_size = #own
   table.sort(keys)
-  local out = {}
+  begin()
   for position = 1, #keys do
     local key = keys[position]
-    local kind = redis.call("TYPE", key).ok
-    put(out, key:sub(1, #own) == own and key:sub(#own + 1) or "!" .. key)
-    put(out, kind)
-    if redis.call("PTTL", key) ~= -1 then
-      put(out, "!expires")
+    local kind = kinds[key]
+    if kind == nil then
+      kind = redis.call("TYPE", key).ok
+      kinds[key] = kind
     end
+    put(key:sub(1, own_size) == own and key:sub(own_size + 1) or "!" .. key)
+    put(kind)
     local reader = readers[kind]
     if reader ~= nil then
-      reader(out, key)
+      reader(key)
     end
   end
   return table.concat(out)
+end
+
+-- Nothing of ours expires by the server's own clock.
+local function expiring()
+  local found = {}
+  for _, key in ipairs(redis.call("KEYS", "*")) do
+    if redis.call("PTTL", key) ~= -1 then
+      found[#found + 1] = key
+    end
+  end
+  return found
 end
 
 local writers = {
@@ -101,25 +127,29 @@ end
 local function clear()
   local keys = redis.call("KEYS", "*")
   if #keys > 0 then
-    redis.call("UNLINK", unpack(keys))
+    redis.call("DEL", unpack(keys))
   end
+  kinds = {}
 end
 
--- One text for a whole reply.
-local function write_reply(out, reply)
-  if type(reply) == "table" then
-    if reply.err ~= nil then
-      put(out, "!" .. reply.err)
-      return
-    end
-    out[#out + 1] = "*" .. #reply .. ","
+-- Writes one text for a whole reply.
+local function put_reply(reply)
+  if type(reply) == "string" then
+    put(reply)
+  elseif type(reply) == "table" and reply.err ~= nil then
+    put("!" .. reply.err)
+  elseif type(reply) == "table" then
+    out[pieces + 1] = "*"
+    pieces = pieces + 1
+    put_count(#reply)
     for position = 1, #reply do
-      write_reply(out, reply[position])
+      put_reply(reply[position])
     end
-  elseif type(reply) == "string" then
-    put(out, reply)
+  elseif reply then
+    put(string.format("%.0f", reply))
   else
-    out[#out + 1] = reply and "#" .. reply .. "," or "_"
+    out[pieces + 1] = "_"
+    pieces = pieces + 1
   end
 end
 
@@ -127,7 +157,7 @@ end
 -- those; then for each edge the time, the number of its parts, the parts of the call.
 local function run_edges(tag, args, answer)
   local state_last = 1 + tonumber(args[1])
-  local replies, position, fresh = {}, state_last + 1, false
+  local tags, answers, position, fresh = { tag }, {}, state_last + 1, false
   local before
   while position <= #args do
     if not fresh then
@@ -135,28 +165,33 @@ local function run_edges(tag, args, answer)
       load(tag, args, 2, state_last)
       before = before or dump(tag)
     end
-    local count = tonumber(args[position + 1])
-    local parts = { unpack(args, position + 2, position + 1 + count) }
+    local last = position + 1 + tonumber(args[position + 1])
     clock.set(tonumber(args[position]))
-    local out = {}
-    write_reply(out, op.serve({ tag }, parts, false))
+    local replies = op.serve(tags, { unpack(args, position + 2, last) }, false)
+    begin()
+    put_reply(replies.err and replies or replies[1])
+    local reply = table.concat(out)
     local after = dump(tag)
     -- A call that changed nothing leaves the state ready for the next one.
     fresh = after == before
-    replies[#replies + 1] = answer(table.concat(out), after)
-    position = position + 2 + count
+    answers[#answers + 1] = answer(reply, after)
+    position = last + 1
   end
   clear()
-  return replies
+  return answers
 end
 
 redis.register_function(LIBRARY .. "_dump", function(tags)
+  kinds = {}
   return dump(tags[1])
 end)
 
 redis.register_function(LIBRARY .. "_digest", function(tags)
+  kinds = {}
   return redis.sha1hex(dump(tags[1]))
 end)
+
+redis.register_function(LIBRARY .. "_expiring", expiring)
 
 redis.register_function(LIBRARY .. "_edges", function(tags, args)
   return run_edges(tags[1], args, function(reply, after)

@@ -113,7 +113,10 @@ return op.define({
     "lease_ms:lease_ms",
     "sleep_ms:lease_ms?",
   },
-  returns = { claimed = { "rows:claimed", "replayed:flag" }, empty = { "next_at:int?", "now:int" } },
+  returns = {
+    claimed = { "rows:claimed", "replayed:flag" },
+    empty = { "next_at:int?", "now:int" },
+  },
   run = function(arg, now_ms, now_us)
     local rows = granted.rows(arg.lease_id, arg.count, now_ms)
     if #rows > 0 then

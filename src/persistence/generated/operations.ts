@@ -107,7 +107,9 @@ export interface Operations {
   }
 }
 
-export const operationPlans: Readonly<Record<keyof Operations, OperationPlan>> = {
+type Plans = Readonly<Record<keyof Operations, OperationPlan>>
+
+export const operationPlans: Plans = {
   "execution.block": {
     "events": [
       "block"

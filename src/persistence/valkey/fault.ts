@@ -10,8 +10,31 @@ export type Fault =
   | 'out_of_memory'
   | 'other'
 
-const connectionTexts =
-  /Connection is closed|Stream isn't writeable|Connection ended|max retries per request|Socket timeout|Command timed out|ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|Failed to refresh slots|None of startup nodes|Cluster isn't ready|^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|NOREPLICAS|BUSY)\b/
+/** What the client library and the operating system say when a connection fails. */
+const clientTexts = [
+  'Connection is closed',
+  'Connection ended',
+  "Stream isn't writeable",
+  'max retries per request',
+  'Socket timeout',
+  'Command timed out',
+  'ECONN',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'Failed to refresh slots',
+  'None of startup nodes',
+  "Cluster isn't ready",
+]
+
+/** What a server says while it starts, fails over, or moves slots. */
+const serverTexts =
+  /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|NOREPLICAS|BUSY)\b/
+
+function isConnectionText(text: string): boolean {
+  return serverTexts.test(text) || clientTexts.some((part) => text.includes(part))
+}
 
 export function classifyFault(error: unknown): Fault {
   const text = error instanceof Error ? error.message : String(error)
@@ -19,7 +42,7 @@ export function classifyFault(error: unknown): Fault {
   if (/^OOM\b|used memory > 'maxmemory'/.test(text)) return 'out_of_memory'
   const name = error instanceof Error ? error.name : ''
   if (/MaxRetriesPerRequestError|ClusterAllFailedError|AbortError/.test(name)) return 'connection'
-  return connectionTexts.test(text) ? 'connection' : 'other'
+  return isConnectionText(text) ? 'connection' : 'other'
 }
 
 /** The error that callers see for a fault that repeating the call does not cure. */
