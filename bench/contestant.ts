@@ -15,8 +15,6 @@ export interface Session {
 
 export interface Contestant {
   readonly title: string
-  /** Commands that it sends itself; what scripts and functions call is in their time already. */
-  readonly commands: readonly string[]
   open(url: string, name: string): Promise<Session>
 }
 

@@ -40,23 +40,22 @@ export async function takeTurns<Each, Sample>(
 /** Submits all payloads, so many callers at a time, processes them, and verifies the outcome. */
 export async function lifecycleRound(
   server: BenchServer,
-  contestant: Contestant,
   session: Session,
   { payloads, callers }: { payloads: readonly Payload[]; callers: number },
 ): Promise<LifecycleSample> {
   const count = payloads.length
   await server.resetSpending()
   const submitMs = await elapsedMs(() => submitAll(session, payloads, callers))
-  const submitting = await server.spending(contestant.commands)
+  const submitting = await server.spending()
   await server.resetSpending()
   const processMs = await session.process(count)
-  const processing = await server.spending(contestant.commands)
+  const processing = await server.spending()
   await session.verifyCompleted(count)
   return {
     submitsPerS: perSecond(count, submitMs),
     pairsPerS: perSecond(count, processMs),
-    submitUs: submitting.commandUs / count,
-    processUs: processing.commandUs / count,
+    submitUs: submitting.commandsUs / count,
+    processUs: processing.commandsUs / count,
     serverUs: (submitting.processUs + processing.processUs) / count,
   }
 }

@@ -42,6 +42,7 @@ export function limitsLua(): string {
   const scalars = {
     word_bytes: bytesMax.word,
     text_bytes: bytesMax.text,
+    lanes_bytes: bytesMax.lanes,
     input_bytes: bytesMax.input,
     inline_input_bytes: bytesMax.inlineInput,
     failure_bytes: bytesMax.failure,

@@ -46,6 +46,8 @@ export const bounds = {
 export const bytesMax = {
   word: 64,
   text: 2048,
+  /** Sixty-four lanes of the longest names. */
+  lanes: 4160,
   input: 1_048_576,
   /** Larger inputs travel beside the functions, not through Lua. */
   inlineInput: 1024,
@@ -56,7 +58,8 @@ export const bytesMax = {
 
 export const counts = {
   capabilitiesMax: 256,
-  lanesPerClaimMax: 16,
+  /** Each lane of a claim costs the server a few microseconds. */
+  lanesPerClaimMax: 64,
   tagsMax: 64,
   /** How far ahead a worker may park its execution. */
   delayAheadMs: 366 * dayMs,

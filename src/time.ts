@@ -36,11 +36,35 @@ export function parseDurationMs(duration: Duration, argument: string): number {
       ? duration
       : match === null
         ? Number.NaN
-        : Number(match[1]) * unitMs[match[2] as keyof typeof unitMs]
+        : Math.round(Number(match[1]) * unitMs[match[2] as keyof typeof unitMs])
   if (!Number.isSafeInteger(ms) || ms < 0) {
     throw new EngineError('invalid_input', `${argument} is not a duration like 250 or "30s"`, {
       details: { argument, given: String(duration) },
     })
   }
   return ms
+}
+
+/** The longest wait that a timer of Node can hold; more would fire at once. */
+const timerMsMax = 2_147_483_647
+
+/** Like `setTimeout`, for any length of time. Returns what takes it back. */
+export function setTimer(callback: () => void, ms: number): { clear(): void; unref(): void } {
+  let isUnref = false
+  let timer: NodeJS.Timeout
+  const arm = (leftMs: number): void => {
+    timer = setTimeout(
+      () => (leftMs > timerMsMax ? arm(leftMs - timerMsMax) : callback()),
+      Math.min(leftMs, timerMsMax),
+    )
+    if (isUnref) timer.unref()
+  }
+  arm(ms)
+  return {
+    clear: () => clearTimeout(timer),
+    unref: () => {
+      isUnref = true
+      timer.unref()
+    },
+  }
 }

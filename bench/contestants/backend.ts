@@ -33,7 +33,6 @@ export interface Claiming {
 export function backendContestant(claiming: Claiming): Contestant {
   return {
     title,
-    commands: ['fcall'],
     async open(url, name) {
       const backend = createBackend(await openValkeyStore({ url, namespace: name }))
       return new BackendSession(backend, claiming)

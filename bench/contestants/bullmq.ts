@@ -8,7 +8,6 @@ const title = 'BullMQ'
 export function bullmqContestant(concurrency: number): Contestant {
   return {
     title: `${title}, concurrency ${concurrency}`,
-    commands: ['evalsha', 'eval', 'bzpopmin'],
     async open(url, name) {
       const { hostname: host, port } = new URL(url)
       const connection = { host, port: Number(port), maxRetriesPerRequest: null }

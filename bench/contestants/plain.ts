@@ -17,7 +17,6 @@ const loops = 4
 
 export const plainContestant: Contestant = {
   title,
-  commands: ['set', 'lpush', 'lmove', 'get', 'lrem'],
   async open(url) {
     const { hostname, port } = new URL(url)
     return new PlainSession(new Redis(Number(port), hostname))

@@ -9,7 +9,6 @@ const title = 'Holdfast SDK'
 export function sdkContestant(concurrency: number): Contestant {
   return {
     title: `${title}, concurrency ${concurrency}`,
-    commands: ['fcall'],
     async open(url, name) {
       const engine = await openEngine({ url, namespace: name })
       return new SdkSession(engine, concurrency)

@@ -69,7 +69,7 @@ async function measureLifecycles({ server, sizes, payloads, note }: Bench) {
   const contestants = [holdfast, bullmq16, bullmq64, plainContestant]
   const samples = await takeTurns(server, sizes.rounds, contestants, (contestant, name) =>
     withSession(server, contestant, name, (session) =>
-      lifecycleRound(server, contestant, session, { payloads, callers }),
+      lifecycleRound(server, session, { payloads, callers }),
     ),
   )
   const measure = (
@@ -159,7 +159,7 @@ async function describeAlone({ server, sizes, payloads, note }: Bench): Promise<
   const work = payloads.slice(0, sizes.one)
   const samples = await takeTurns(server, 1, [holdfastAlone], (contestant, name) =>
     withSession(server, contestant, name, (session) =>
-      lifecycleRound(server, contestant, session, { payloads: work, callers: 1 }),
+      lifecycleRound(server, session, { payloads: work, callers: 1 }),
     ),
   )
   const title = `${holdfastAlone.title}, one call at a time`

@@ -89,9 +89,11 @@ function lease.grant(x, lease_id, arg, now_ms, now_us)
   record.set(x, "worker", arg.worker)
   record.set(x, "attempt_deadline_at", left_ms and now_ms + left_ms)
   record.set(x, "settled", nil)
-  record.set(x, "grant_id", nil)
-  record.set(x, "grant_worker", nil)
-  record.set(x, "grant_until", nil)
+  if x.f.grant_id ~= nil then
+    record.set(x, "grant_id", nil)
+    record.set(x, "grant_worker", nil)
+    record.set(x, "grant_until", nil)
+  end
   pending.set_field(keys.leases(), lease_id, x.id)
   transition.commit(x, now_ms)
 end

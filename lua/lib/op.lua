@@ -122,7 +122,7 @@ local decoders = {
     return text
   end,
   lanes = function(text)
-    local list, why = words(text, 2048, limits.lanes_per_claim)
+    local list, why = words(text, limits.lanes_bytes, limits.lanes_per_claim)
     if list == nil or #list == 0 then
       return nil, why or "names no lane"
     end
@@ -313,9 +313,13 @@ local function run_safely(spec, args, first, now_ms, now_us)
   return { "fault", type(reply) == "table" and reply.err or tostring(reply) }
 end
 
--- The whole batch is measured before anything runs, so that a malformed one changes nothing.
+-- The whole batch is measured before anything runs, so that a malformed one changes nothing. In
+-- front of its operations it says whether it was sent before.
 local function measure(args, reads_only)
-  local starts, position = {}, 1
+  local starts, position = {}, 2
+  if args[1] ~= "0" and args[1] ~= "1" then
+    return nil
+  end
   while position <= #args do
     local spec = registry[args[position]]
     if spec == nil or position + arity(spec) > #args or (reads_only and not spec.reads) then
@@ -327,7 +331,12 @@ local function measure(args, reads_only)
   return starts
 end
 
-local done
+local done, again
+
+-- Whether the caller has sent this very call before, and may have lost its answer.
+function op.sent_before()
+  return again
+end
 
 -- Whether this is the first time that the current call asks for `name`.
 function op.first(name)
@@ -344,7 +353,7 @@ local function serve(tags, args, reads_only)
   keys.bind(tags[1])
   pending.begin()
   wake.begin()
-  done = {}
+  done, again = {}, args[1] == "1"
   local now_ms, now_us = clock.read()
   local replies = {}
   for index, position in ipairs(starts) do

@@ -7,6 +7,7 @@ import type {
   FailureReason,
   Handle,
 } from '../persistence/backend.ts'
+import { setTimer } from '../time.ts'
 
 /** What came of an attempt: how its lease is to be given back. */
 export type Performed =
@@ -26,7 +27,7 @@ type PoolBackend = Pick<EngineBackend, 'complete' | 'fail' | 'delay' | 'renewMan
 interface RunningAttempt {
   readonly claimed: ClaimedExecution
   readonly abort: AbortController
-  readonly deadline: NodeJS.Timeout | undefined
+  readonly deadline: Timer | undefined
   /** On this process's clock. */
   expiresAtMs: number
 }
@@ -40,6 +41,14 @@ const lostCodes = [
   'lease_revoked',
   'already_settled',
 ] as const
+
+type Timer = ReturnType<typeof setTimer>
+
+/** Our clock may run ahead of the server's: ask again when it did not agree. */
+const deadlineRetryMs = 50
+
+/** The work goes on at once, with whoever claims it. */
+const handedBack: Performed = { outcome: 'delayed', untilMs: 0 }
 
 export interface AttemptPoolOptions {
   readonly backend: PoolBackend
@@ -57,6 +66,7 @@ export class AttemptPool {
   private readonly options: AttemptPoolOptions
   private readonly running = new Map<string, RunningAttempt>()
   private readonly unfinished = new Set<Promise<void>>()
+  private readonly claims = new Set<Promise<void>>()
   private performing = 0
   private waiting: (() => void) | undefined
 
@@ -79,7 +89,7 @@ export class AttemptPool {
     const key = claimed.handle.opaque
     this.running.set(key, attempt)
     const finished = this.run(attempt).finally(() => {
-      clearTimeout(attempt.deadline)
+      attempt.deadline?.clear()
       this.running.delete(key)
       this.unfinished.delete(finished)
     })
@@ -99,6 +109,21 @@ export class AttemptPool {
     })
   }
 
+  /** Runs one claim: what it brings is started, or handed straight back once the signal fired. */
+  take(claim: Promise<readonly ClaimedExecution[]>, signal: AbortSignal): Promise<void> {
+    const taken = claim.then(async (claimed) => {
+      if (!signal.aborted) for (const execution of claimed) this.start(execution)
+      else await Promise.all(claimed.map((execution) => this.settle(execution, handedBack)))
+    })
+    const done = taken.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.claims.add(done)
+    void done.finally(() => this.claims.delete(done))
+    return taken
+  }
+
   /** Renews every lease; attempts whose lease is gone are aborted. */
   async renewAll(): Promise<void> {
     const attempts = [...this.running.values()]
@@ -112,7 +137,20 @@ export class AttemptPool {
       else if (isEngineError(outcome.error, ...lostCodes)) this.lose(attempt, outcome.error)
       else this.options.onError(outcome.error)
     })
-    this.loseLapsed()
+  }
+
+  /** A lease that could not be renewed in time is lost, even if nobody can tell us so. */
+  loseLapsed(): void {
+    const nowMs = Date.now()
+    for (const attempt of this.running.values()) {
+      if (attempt.expiresAtMs > nowMs) continue
+      this.lose(attempt, new EngineError('lease_expired', 'it could not be renewed in time'))
+    }
+  }
+
+  /** Resolves when no claim is under way any more. */
+  async claimed(): Promise<void> {
+    while (this.claims.size > 0) await Promise.all(this.claims)
   }
 
   /** Resolves when nothing runs any more. */
@@ -128,7 +166,7 @@ export class AttemptPool {
       attempts.map(async ({ claimed, abort }) => {
         this.running.delete(claimed.handle.opaque)
         abort.abort(reason)
-        await this.settle(claimed, { outcome: 'delayed', untilMs: 0 })
+        await this.settle(claimed, handedBack)
       }),
     )
   }
@@ -136,11 +174,20 @@ export class AttemptPool {
   private async run(attempt: RunningAttempt): Promise<void> {
     const { claimed, abort } = attempt
     this.performing += 1
-    const performed = await this.options.perform(claimed, abort.signal)
+    const performed = await this.perform(claimed, abort.signal)
     // The next claim need not wait for the report: both go to the server together.
     this.performing -= 1
     this.waiting?.()
     if (this.running.has(claimed.handle.opaque)) await this.settle(claimed, performed)
+  }
+
+  private async perform(claimed: ClaimedExecution, signal: AbortSignal): Promise<Performed> {
+    try {
+      return await this.options.perform(claimed, signal)
+    } catch (error) {
+      this.options.onError(error)
+      return { outcome: 'failed', failureClass: 'transient', reason: { message: 'it broke' } }
+    }
   }
 
   private async settle({ handle }: ClaimedExecution, performed: Performed): Promise<void> {
@@ -152,7 +199,7 @@ export class AttemptPool {
   }
 
   /** At its deadline the server ends the attempt; asking to renew makes it do so at once. */
-  private armDeadline(claimed: ClaimedExecution): NodeJS.Timeout | undefined {
+  private armDeadline(claimed: ClaimedExecution): Timer | undefined {
     const { attemptDeadlineAtMs, handle, expiresAtMs, leaseMs } = claimed
     if (attemptDeadlineAtMs === undefined) return undefined
     // Both times are the server's, so its clock need not agree with ours.
@@ -162,19 +209,10 @@ export class AttemptPool {
       if (attempt === undefined) return
       this.options.backend.renewMany([handle]).then(([outcome]) => {
         if (outcome?.outcome === 'refused') this.lose(attempt, outcome.error)
-        else this.running.get(handle.opaque)?.deadline?.refresh()
+        else setTimer(expire, deadlineRetryMs).unref()
       }, this.options.onError)
     }
-    return setTimeout(expire, leftMs + 1)
-  }
-
-  /** A lease that could not be renewed in time is lost even if nobody has told us. */
-  private loseLapsed(): void {
-    const nowMs = Date.now()
-    for (const attempt of this.running.values()) {
-      if (attempt.expiresAtMs > nowMs) continue
-      this.lose(attempt, new EngineError('lease_expired', 'it could not be renewed in time'))
-    }
+    return setTimer(expire, leftMs + 1)
   }
 
   private lose(attempt: RunningAttempt, error: EngineError): void {

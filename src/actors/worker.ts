@@ -1,5 +1,5 @@
 // A worker process: claims while it works, drains when it is told to stop.
-import { fromPromise, setup } from 'xstate'
+import { assign, fromPromise, setup } from 'xstate'
 import type { CapabilitySet, EngineBackend } from '../persistence/backend.ts'
 import type { AttemptPool } from './attempt-pool.ts'
 import { pause } from './pause.ts'
@@ -28,14 +28,8 @@ function claimLoop({ backend, pool, worker, lanes, capabilities, leaseMs }: Work
       await new Promise<void>((resolve) => process.nextTick(resolve))
       if (signal.aborted) return
       const count = Math.min(pool.free, claimCountMax)
-      const claimed = await backend.claim(lanes, capabilities, {
-        worker,
-        leaseMs,
-        count,
-        maxWaitMs: claimWaitMs,
-        signal,
-      })
-      for (const execution of claimed) pool.start(execution)
+      const policy = { worker, leaseMs, count, maxWaitMs: claimWaitMs, signal }
+      await pool.take(backend.claim(lanes, capabilities, policy), signal)
     }
   }
 }
@@ -50,6 +44,26 @@ function renewLoop({ pool, leaseMs }: WorkerInput): Loop {
   }
 }
 
+/** Notices lapsed leases on its own, because a renewal may hang on a silent connection. */
+function lapseLoop({ pool, leaseMs }: WorkerInput): Loop {
+  return async (signal) => {
+    while (!signal.aborted) {
+      await pause(leaseMs / 10, signal)
+      pool.loseLapsed()
+    }
+  }
+}
+
+function supervise(loop: (input: WorkerInput) => Loop) {
+  return {
+    src: 'supervised' as const,
+    input: ({ context }: { context: WorkerInput }) => ({
+      loop: loop(context),
+      onError: context.onError,
+    }),
+  }
+}
+
 /** The worker as an XState actor: working → draining → stopped. Leases are kept until the end. */
 export const workerMachine = setup({
   types: {} as {
@@ -61,32 +75,30 @@ export const workerMachine = setup({
     supervised: supervisedMachine,
     drain: fromPromise<void, { readonly pool: AttemptPool; readonly graceMs: number }>(drain),
   },
+  actions: {
+    setGrace: assign({
+      graceMs: ({ context, event }) => Math.min(context.graceMs, event.graceMs),
+    }),
+  },
 }).createMachine({
   id: 'worker',
-  context: ({ input }) => ({ ...input, graceMs: 0 }),
+  context: ({ input }) => ({ ...input, graceMs: Number.POSITIVE_INFINITY }),
   initial: 'open',
   states: {
     open: {
       initial: 'working',
-      invoke: {
-        src: 'supervised',
-        input: ({ context }) => ({ loop: renewLoop(context), onError: context.onError }),
-      },
+      invoke: [supervise(renewLoop), supervise(lapseLoop)],
       states: {
         working: {
-          invoke: {
-            src: 'supervised',
-            input: ({ context }) => ({ loop: claimLoop(context), onError: context.onError }),
-          },
-          on: { stop: 'draining' },
+          invoke: supervise(claimLoop),
+          on: { stop: { target: 'draining', actions: 'setGrace' } },
         },
         draining: {
+          // Another stop can only shorten the grace: it starts to count anew.
+          on: { stop: { target: 'draining', reenter: true, actions: 'setGrace' } },
           invoke: {
             src: 'drain',
-            input: ({ context, event }) => ({
-              pool: context.pool,
-              graceMs: event.type === 'stop' ? event.graceMs : 0,
-            }),
+            input: ({ context }) => ({ pool: context.pool, graceMs: context.graceMs }),
             onDone: '#worker.stopped',
             onError: '#worker.stopped',
           },
@@ -106,9 +118,10 @@ async function drain({
   signal: AbortSignal
 }): Promise<void> {
   const finished = new AbortController()
+  await pool.claimed()
   await Promise.race([
     pool.idle().then(() => finished.abort()),
     pause(graceMs, AbortSignal.any([signal, finished.signal])),
   ])
-  await pool.handBack()
+  if (!signal.aborted) await pool.handBack()
 }

@@ -2,6 +2,7 @@
 import { EngineError } from '../errors.ts'
 import type { ExecutionId } from '../ids.ts'
 import type { EngineBackend, ExecutionEnding } from '../persistence/backend.ts'
+import { setTimer } from '../time.ts'
 
 type EndingsBackend = Pick<EngineBackend, 'watch' | 'onEnded'>
 
@@ -13,11 +14,14 @@ interface Waiter {
 /** Should a notice ever be lost without a gap being told, the ending is still found. */
 const rereadMs = 30_000
 
+const closedError = () => new EngineError('engine_closed', 'the engine was closed while waiting')
+
 export class Endings {
   private readonly backend: EndingsBackend
   private readonly waiters = new Map<ExecutionId, Set<Waiter>>()
   private subscribed: Promise<() => void> | undefined
   private reread: NodeJS.Timeout | undefined
+  private closed = false
 
   constructor(backend: EndingsBackend) {
     this.backend = backend
@@ -25,8 +29,9 @@ export class Endings {
 
   /** How the execution ends; rejects with `result_timeout` after `timeoutMs`. */
   async of(id: ExecutionId, timeoutMs: number | undefined): Promise<ExecutionEnding> {
-    this.subscribed ??= this.backend.onEnded((ended) => this.hear(ended))
-    await this.subscribed
+    if (this.closed) throw closedError()
+    await this.subscribe()
+    if (this.closed) throw closedError()
     this.reread ??= setInterval(() => this.hear(undefined), rereadMs).unref()
     return new Promise((resolve, reject) => {
       const waiters = this.waiters.get(id) ?? new Set()
@@ -38,10 +43,23 @@ export class Endings {
 
   async close(): Promise<void> {
     clearInterval(this.reread)
-    const closed = new EngineError('engine_closed', 'the engine was closed while waiting')
-    for (const waiters of this.waiters.values()) for (const { reject } of waiters) reject(closed)
+    this.closed = true
+    for (const waiters of [...this.waiters.values()]) {
+      for (const { reject } of [...waiters]) reject(closedError())
+    }
     const unsubscribe = await this.subscribed?.catch(() => undefined)
     unsubscribe?.()
+  }
+
+  private async subscribe(): Promise<void> {
+    this.subscribed ??= this.backend.onEnded((ended) => this.hear(ended))
+    try {
+      await this.subscribed
+    } catch (error) {
+      // The next one to wait tries again.
+      this.subscribed = undefined
+      throw error
+    }
   }
 
   private waiter(
@@ -52,7 +70,7 @@ export class Endings {
     reject: (error: unknown) => void,
   ): Waiter {
     const leave = () => {
-      clearTimeout(timer)
+      timer?.clear()
       waiters.delete(waiter)
       if (waiters.size === 0) this.waiters.delete(id)
     }
@@ -73,7 +91,7 @@ export class Endings {
         }),
       )
     }
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs)
+    const timer = timeoutMs === undefined ? undefined : setTimer(late, timeoutMs)
     return waiter
   }
 

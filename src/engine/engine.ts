@@ -4,10 +4,12 @@ import { engineMachine } from '../actors/engine.ts'
 import type { workerMachine } from '../actors/worker.ts'
 import { EngineError } from '../errors.ts'
 import { type ExecutionId, parseExecutionId } from '../ids.ts'
+import { orRefused } from '../persistence/answers.ts'
 import type { BulkSubmitOutcome, EngineBackend, Submission } from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import { Endings } from './endings.ts'
 import { Execution } from './execution.ts'
+import { faultListener } from './faults.ts'
 import { type Codec, jsonCodec } from './json-codec.ts'
 import {
   type AnyTask,
@@ -48,10 +50,6 @@ export interface EngineOptions {
   readonly onError?: (error: unknown) => void
 }
 
-function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : new Error(String(error)))
-}
-
 /** An open engine over a backend. Get one from `openEngine`. */
 export class Engine {
   /** The contract below the engine: operator operations and reading. */
@@ -67,7 +65,7 @@ export class Engine {
   constructor(backend: EngineBackend, options: EngineOptions = {}) {
     this.backend = backend
     this.codec = options.codec ?? jsonCodec
-    this.onError = options.onError ?? warn
+    this.onError = faultListener(options.onError)
     this.endings = new Endings(backend)
     this.actor = createActor(engineMachine, { input: { backend, onError: this.onError } })
     this.actor.start()
@@ -96,16 +94,16 @@ export class Engine {
   ): Promise<readonly SubmitItemOutcome<Output>[]> {
     const prepared = await Promise.all(
       items.map(({ input, options }) =>
-        this.submission(task, input, options ?? {}).catch((error: unknown) => error),
+        orRefused(this.submission(task, input, options ?? {}).then((submission) => [submission])),
       ),
     )
-    const valid = prepared.filter((item): item is Submission => !(item instanceof Error))
+    const valid = prepared.flatMap((item) => (Array.isArray(item) ? item : []))
     const outcomes = (await this.backend.submitMany(valid))[Symbol.iterator]()
-    return prepared.map((item) => {
-      if (item instanceof EngineError) return { outcome: 'refused', error: item }
-      if (item instanceof Error) throw item
-      return this.itemOutcome<Output>(outcomes.next().value as BulkSubmitOutcome)
-    })
+    return prepared.map((item) =>
+      Array.isArray(item)
+        ? this.itemOutcome<Output>(outcomes.next().value as BulkSubmitOutcome)
+        : item,
+    )
   }
 
   /** Holds an execution that was submitted elsewhere or earlier. */
@@ -119,14 +117,9 @@ export class Engine {
    * time, renews their leases, and survives faults of the connection.
    */
   async work(tasks: readonly AnyTask[], options: WorkOptions = {}): Promise<Worker> {
-    if (tasks.length === 0) {
-      throw new EngineError('invalid_input', 'a worker needs at least one task', {
-        details: { argument: 'tasks' },
-      })
-    }
     const input = workerInput(this.backend, tasks, this.codec, {
       ...options,
-      onError: options.onError ?? this.onError,
+      onError: options.onError === undefined ? this.onError : faultListener(options.onError),
     })
     this.started += 1
     const id = `worker-${this.started}`
@@ -154,17 +147,30 @@ export class Engine {
     input: Input,
     options: SubmitOptions,
   ): Promise<Submission> {
-    await checkInput(task, input)
+    const bytes = this.encode(task, input)
+    // What the worker will see is what must fit: a codec may change a value, as JSON does a Date.
+    await checkInput(task, this.codec.decode(bytes))
     return {
       ...storedPolicies({ ...task, ...options }),
       lane: options.lane ?? task.lane,
       task: task.name,
       // What a schema makes of it may not fit the schema again: what was given is stored.
-      input: this.codec.encode(input),
+      input: bytes,
       idempotencyKey: options.idempotencyKey,
       delayMs: options.delay === undefined ? undefined : parseDurationMs(options.delay, 'delay'),
       startAtMs: options.startAt?.getTime(),
       tags: options.tags,
+    }
+  }
+
+  private encode({ name }: AnyTask, input: unknown): Uint8Array {
+    try {
+      return this.codec.encode(input)
+    } catch (cause) {
+      throw new EngineError('invalid_input', `the input of ${name} cannot be encoded: ${cause}`, {
+        cause,
+        details: { argument: 'input', task: name },
+      })
     }
   }
 

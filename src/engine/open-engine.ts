@@ -1,5 +1,7 @@
 // Opens an engine on the backend that the options name.
 import { EngineError } from '../errors.ts'
+import { bounds } from '../limits.ts'
+import { checkWhole } from '../persistence/arguments.ts'
 import { openDirectory } from '../persistence/embedded/directory.ts'
 import { openEmbeddedStore } from '../persistence/embedded/embedded-store.ts'
 import type { Store } from '../persistence/store.ts'
@@ -47,9 +49,21 @@ export interface OpenEngineOptions extends EngineOptions {
  * ```
  */
 export async function openEngine(options: OpenEngineOptions = {}): Promise<Engine> {
-  const store =
-    options.url === undefined ? await openLocal(options) : await openServer(options, options.url)
+  const { url, directory, namespace = 'default' } = options
+  checkNamespace(namespace)
+  if (url !== undefined && directory !== undefined) refuse('directory', 'excludes url')
+  if (directory === '') refuse('directory', 'is empty')
+  const store = url === undefined ? await openLocal(options) : await openServer(options, url)
   return new Engine(createBackend(store), options)
+}
+
+function refuse(argument: string, why: string): never {
+  throw new EngineError('invalid_input', `${argument} ${why}`, { details: { argument, why } })
+}
+
+function checkNamespace(namespace: string): void {
+  if (/^[a-z0-9][a-z0-9_-]{0,31}$/.test(namespace)) return
+  refuse('namespace', 'is not up to 32 lower-case letters, digits, - or _')
 }
 
 async function openLocal({
@@ -60,21 +74,10 @@ async function openLocal({
   return openEmbeddedStore({ directory: await openDirectory(directory, { durability }) })
 }
 
-async function openServer(options: OpenEngineOptions, url: string): Promise<Store> {
-  const { namespace = 'default', directory, callTimeout, partitions } = options
-  if (directory !== undefined) {
-    throw new EngineError('invalid_input', 'directory and url exclude each other', {
-      details: { argument: 'directory' },
-    })
-  }
-  if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(namespace)) {
-    throw new EngineError(
-      'invalid_input',
-      'namespace is not up to 32 lower-case letters, digits, - or _',
-      {
-        details: { argument: 'namespace', given: namespace },
-      },
-    )
+function openServer(options: OpenEngineOptions, url: string): Promise<Store> {
+  const { namespace = 'default', callTimeout, partitions } = options
+  if (partitions !== undefined) {
+    checkWhole('partitions', partitions, bounds.partition_count)
   }
   return openValkeyStore({
     url,

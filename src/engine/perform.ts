@@ -1,12 +1,14 @@
 // Runs the user's code for one attempt and says what came of it.
 import type { Perform, Performed } from '../actors/attempt-pool.ts'
-import { isEngineError } from '../errors.ts'
+import { bytesMax } from '../limits.ts'
 import type { ClaimedExecution, EngineBackend } from '../persistence/backend.ts'
 import type { Codec } from './json-codec.ts'
 import { type AnyTask, checkInput, NonRetryableError, type TaskContext } from './task.ts'
 
 /** Work that this process has no code for goes back for so long, in milliseconds. */
 const unknownTaskDelayMs = 1000
+
+const stackBytesMax = 16_384
 
 export interface PerformOptions {
   readonly backend: Pick<EngineBackend, 'progress'>
@@ -20,31 +22,36 @@ export function performer({ backend, tasks, codec, onError }: PerformOptions): P
     const task = tasks.get(claimed.task)
     if (task === undefined) {
       onError(new Error(`lane ${claimed.lane} holds work for the unknown task ${claimed.task}`))
-      return {
-        outcome: 'delayed',
-        untilMs: claimed.expiresAtMs - claimed.leaseMs + unknownTaskDelayMs,
-      }
+      const claimedAtMs = claimed.expiresAtMs - claimed.leaseMs
+      return { outcome: 'delayed', untilMs: claimedAtMs + unknownTaskDelayMs }
+    }
+    let input: unknown
+    try {
+      input = await checkInput(task, codec.decode(claimed.input))
+    } catch (error) {
+      // The same input will not fit better the next time.
+      return failure(error, 'permanent')
     }
     try {
-      const input = await readInput(task, codec, claimed)
       const output = await task.run(taskContext(backend, claimed, signal), input as never)
-      return { outcome: 'completed', payload: encodeOutput(codec, output) }
+      return completed(codec, output)
     } catch (error) {
-      return failure(error)
+      return failure(error, error instanceof NonRetryableError ? 'permanent' : 'transient')
     }
   }
 }
 
-async function readInput(
-  task: AnyTask,
-  codec: Codec,
-  { input }: ClaimedExecution,
-): Promise<unknown> {
-  return checkInput(task, codec.decode(input))
-}
-
-function encodeOutput(codec: Codec, output: unknown): Uint8Array | undefined {
-  return output === undefined ? undefined : codec.encode(output)
+function completed(codec: Codec, output: unknown): Performed {
+  if (output === undefined) return { outcome: 'completed', payload: undefined }
+  try {
+    const payload = codec.encode(output)
+    if (payload.byteLength <= bytesMax.input) return { outcome: 'completed', payload }
+    const what = `the result is ${payload.byteLength} bytes, more than ${bytesMax.input}`
+    return failure(new Error(what), 'permanent')
+  } catch (error) {
+    // Running again would give the same result, which cannot be stored either.
+    return failure(error, 'permanent')
+  }
 }
 
 function taskContext(
@@ -57,22 +64,29 @@ function taskContext(
     attempt: claimed.attempt,
     epoch: claimed.epoch,
     signal,
-    progress: (percent, message) => backend.progress(claimed.handle, percent, message),
+    progress: (percent, message) => backend.progress(claimed.handle, Math.floor(percent), message),
   }
 }
 
-/** Input that does not fit fails for good, like an error that says so; the rest may be retried. */
-function failure(error: unknown): Performed {
-  const isFinal = error instanceof NonRetryableError || isEngineError(error, 'invalid_input')
-  const message = error instanceof Error ? error.message : String(error)
-  const stack = error instanceof Error ? error.stack : undefined
+function failure(error: unknown, failureClass: 'permanent' | 'transient'): Performed {
+  const { message, stack } = textsOf(error)
   return {
     outcome: 'failed',
-    failureClass: isFinal ? 'permanent' : 'transient',
+    failureClass,
     reason: {
-      message: truncate(message, 2048),
-      detail: stack === undefined ? undefined : Buffer.from(truncate(stack, 16_384)),
+      message: truncate(message, bytesMax.text),
+      detail: stack === undefined ? undefined : Buffer.from(truncate(stack, stackBytesMax)),
     },
+  }
+}
+
+/** What a thrown value says of itself; it may be anything, also something that throws when asked. */
+function textsOf(error: unknown): { message: string; stack: string | undefined } {
+  try {
+    const { message, stack } = error instanceof Error ? error : { message: error, stack: undefined }
+    return { message: String(message), stack: stack === undefined ? undefined : String(stack) }
+  } catch {
+    return { message: 'a value that cannot be written as text was thrown', stack: undefined }
   }
 }
 

@@ -2,6 +2,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { EngineError } from '../errors.ts'
 import type { ExecutionId } from '../ids.ts'
+import { checkWord } from '../persistence/arguments.ts'
 import type { FailureClass, Submission } from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 
@@ -112,12 +113,10 @@ export function task<Output, Input = void>(
   options: PlainTaskOptions<Input, Output>,
 ): Task<Input, Output>
 export function task(options: TaskSettings & Pick<Task, 'input' | 'run'>): Task {
-  if (typeof options.name !== 'string' || !/^[^\s|,]{1,64}$/.test(options.name)) {
-    throw new EngineError('invalid_input', 'the name of a task is one word of 1 to 64 bytes', {
-      details: { argument: 'name', given: String(options.name) },
-    })
-  }
-  return { ...options, lane: options.lane ?? options.name }
+  const { name, lane = name } = options
+  checkWord('name', name)
+  checkWord('lane', lane)
+  return { ...options, lane }
 }
 
 /** A task of whatever types. */
@@ -136,7 +135,7 @@ export async function checkInput(
   value: unknown,
 ): Promise<unknown> {
   if (schema === undefined) return value
-  const result = await schema['~standard'].validate(value)
+  const result = await validate(name, schema, value)
   if (result.issues === undefined) return result.value
   const issues = result.issues.map(({ message, path }) => {
     const where = path?.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
@@ -174,5 +173,17 @@ export function storedPolicies(options: ExecutionOptions): Partial<Submission> {
             jitter: retry.jitter,
             on: retry.on,
           },
+  }
+}
+
+/** A schema that throws refuses its input like one that names issues. */
+async function validate(name: string, schema: StandardSchemaV1, value: unknown) {
+  try {
+    return await schema['~standard'].validate(value)
+  } catch (cause) {
+    throw new EngineError('invalid_input', `the schema of ${name} threw: ${String(cause)}`, {
+      cause,
+      details: { argument: 'input', task: name },
+    })
   }
 }

@@ -5,7 +5,8 @@ import { type ActorRefFrom, waitFor } from 'xstate'
 import { AttemptPool } from '../actors/attempt-pool.ts'
 import type { WorkerInput, workerMachine } from '../actors/worker.ts'
 import { EngineError } from '../errors.ts'
-import { bounds, defaults } from '../limits.ts'
+import { bounds, counts, defaults } from '../limits.ts'
+import { checkWord } from '../persistence/arguments.ts'
 import type { EngineBackend } from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import type { Codec } from './json-codec.ts'
@@ -41,6 +42,9 @@ export function workerInput(
   const { concurrency = 1, onError, capabilities = [] } = options
   const leaseMs = parseDurationMs(options.lease ?? defaults.leaseMs, 'lease')
   checkConcurrency(concurrency)
+  checkTasks(tasks)
+  if (options.name !== undefined) checkWord('name', options.name)
+  for (const capability of capabilities) checkWord('capabilities', capability)
   checkLease(leaseMs)
   const byName = new Map(tasks.map((task) => [task.name, task]))
   const perform = performer({ backend, tasks: byName, codec, onError })
@@ -82,6 +86,19 @@ function checkConcurrency(concurrency: number): void {
   throw new EngineError('invalid_input', 'concurrency must be a whole number from 1', {
     details: { argument: 'concurrency', given: concurrency },
   })
+}
+
+function checkTasks(tasks: readonly AnyTask[]): void {
+  const refuse = (why: string): never => {
+    throw new EngineError('invalid_input', `tasks ${why}`, { details: { argument: 'tasks', why } })
+  }
+  if (tasks.length === 0) refuse('are none')
+  if (new Set(tasks.map(({ name }) => name)).size < tasks.length) refuse('share a name')
+  const lanes = new Set(tasks.map(({ lane }) => lane)).size
+  const { lanesPerClaimMax } = counts
+  if (lanes > lanesPerClaimMax) {
+    refuse(`have ${lanes} lanes, more than ${lanesPerClaimMax}: start several workers`)
+  }
 }
 
 function checkLease(leaseMs: number): void {

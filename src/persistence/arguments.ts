@@ -73,7 +73,7 @@ const checks: Readonly<Record<string, Check>> = {
   grant_of: oneOf(['runnable', 'leased']),
   capabilities: wordsCheck(bytesMax.capabilities, counts.capabilitiesMax),
   lanes: (value) =>
-    wordsCheck(bytesMax.text, counts.lanesPerClaimMax, 1)(value) ??
+    wordsCheck(bytesMax.lanes, counts.lanesPerClaimMax, 1)(value) ??
     String(value)
       .split(',')
       .map((lane) => wordProblem(lane))
@@ -127,6 +127,15 @@ export function checkArguments(name: OperationName, args: Readonly<Record<string
       { details: { operation: name, argument: given, why } },
     )
   }
+}
+
+/** Throws `invalid_input` unless the value is one word: a name, a lane, a capability. */
+export function checkWord(argument: string, value: unknown): void {
+  const why = wordProblem(value)
+  if (why === undefined) return
+  throw new EngineError('invalid_input', `${argument} ${why}`, {
+    details: { argument, why, given: String(value) },
+  })
 }
 
 /** How many rows a page may be asked for; the server gives fewer. */

@@ -15,8 +15,6 @@ export interface ClaimRequest {
   readonly args: Omit<Arguments<'lease.claim'>, 'sleep_ms'>
   readonly maxWaitMs: number
   readonly signal: AbortSignal | undefined
-  /** True when the caller chose the lease id, and may have claimed with it before. */
-  readonly repeatable: boolean
 }
 
 /**
@@ -44,11 +42,10 @@ export class ClaimLoop {
   /** Claims at once or within `maxWaitMs`; empty when there was nothing or the signal fired. */
   async claim(request: ClaimRequest): Promise<readonly ClaimedExecution[]> {
     const severalPartitions = this.store.partitionCount > 1
-    const held = request.repeatable && severalPartitions ? await this.findHeld(request) : []
+    const held = request.args.repeatable && severalPartitions ? await this.findHeld(request) : []
     if (held.length > 0) return held
     if (request.maxWaitMs <= 0) return this.lookOnce(request)
-    this.listening ??= this.store.listen((notice) => this.hear(notice))
-    await this.listening
+    await this.listen()
     const outlook = this.outlook(request)
     const untilMs = Date.now() + request.maxWaitMs
     for (;;) {
@@ -56,6 +53,17 @@ export class ClaimLoop {
       if (found.length > 0 || request.signal?.aborted || Date.now() >= untilMs) return found
       await this.sleep(outlook, untilMs, request.signal)
       if (request.signal?.aborted) return []
+    }
+  }
+
+  private async listen(): Promise<void> {
+    this.listening ??= this.store.listen((notice) => this.hear(notice))
+    try {
+      await this.listening
+    } catch (error) {
+      // The next claim tries again.
+      this.listening = undefined
+      throw error
     }
   }
 

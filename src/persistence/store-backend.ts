@@ -191,6 +191,7 @@ class StoreBackend implements OfferedOperations {
 
   async describeExecution(id: ExecutionId): Promise<ExecutionSnapshot | undefined> {
     const { partition, local } = parseExecutionId(id)
+    if (partition >= this.store.partitionCount) return undefined
     const answer = await this.call(partition, 'execution.describe', { id: local })
     return answer.outcome === 'absent' ? undefined : readSnapshot(partition, local, answer)
   }
@@ -201,6 +202,7 @@ class StoreBackend implements OfferedOperations {
     limit: number,
   ): Promise<Page<ExecutionId, ExecutionId>> {
     checkWhole('limit', limit, anyCount)
+    checkWhole('partition', partition, { min: 0, max: this.store.partitionCount - 1 })
     const after = cursor === undefined ? undefined : parseCursor(cursor)
     const count = Math.min(limit, bounds.page_count.max)
     const { ids, more } = await this.call(partition, 'partition.list', { after, count })
@@ -308,6 +310,7 @@ class StoreBackend implements OfferedOperations {
   }
 
   async sweep(partition: number, count = 100): Promise<SweepOutcome> {
+    checkWhole('partition', partition, { min: 0, max: this.store.partitionCount - 1 })
     const answer = await this.call(partition, 'partition.sweep', { count })
     const next = [answer.next_at, answer.next_purge_at].filter((at) => at !== undefined)
     return {
@@ -326,6 +329,9 @@ class StoreBackend implements OfferedOperations {
     name: Name,
     args: Arguments<Name>,
   ): Promise<Accepted<Name>> {
+    if (partition >= this.store.partitionCount) {
+      throw new EngineError('execution_not_found', `there is no partition ${partition}`)
+    }
     return accepted(name, await this.store.call(partition, name, args))
   }
 

@@ -1,7 +1,15 @@
 // Bytes: what is handed in comes back unchanged, whatever it is.
 import { describe, expect, it } from 'vitest'
+import type { ClaimedExecution } from '../../src/persistence/backend.ts'
 import type { Open } from '../support/backends.ts'
-import { bytes, claimOne, describeOne, submit, submitAndClaim } from '../support/executions.ts'
+import {
+  bytes,
+  claimAll,
+  claimOne,
+  describeOne,
+  submit,
+  submitAndClaim,
+} from '../support/executions.ts'
 
 const everyByte = Uint8Array.from({ length: 256 }, (_, value) => value)
 
@@ -18,6 +26,8 @@ const awkward: readonly (readonly [string, Uint8Array])[] = [
   ['what looks like an absent argument', bytes('0')],
   ['what looks like a present argument', bytes('1')],
   ['what looks like a command', bytes('*1\r\n$4\r\nPING\r\n')],
+  ['1024 bytes', new Uint8Array(1024).fill(0xff)],
+  ['1025 bytes', new Uint8Array(1025).fill(0xff)],
   ['a megabyte', new Uint8Array(1_048_576).fill(0x80)],
 ]
 
@@ -38,6 +48,34 @@ export function describeBytes(open: Open): void {
       expect(Buffer.compare(claimed.input, input)).toBe(0)
       await backend.delay(claimed.handle, 0)
       expect(Buffer.compare((await claimOne(backend)).input, input)).toBe(0)
+    })
+
+    it('of many inputs come back with their own executions, in every way to claim', async () => {
+      const { backend } = await open()
+      const sizes = [0, 1, 1023, 1024, 1025, 5000, 70_000]
+      const inputs = new Map<string, Uint8Array>()
+      for (const [at, size] of sizes.entries()) {
+        const input = new Uint8Array(size).fill(at + 1)
+        inputs.set(await submit(backend, { input }), input)
+      }
+      const check = (claimed: ClaimedExecution | undefined) => {
+        const { executionId, input } = claimed ?? expect.fail('nothing was claimed')
+        expect(Buffer.compare(input, inputs.get(executionId) ?? expect.fail())).toBe(0)
+      }
+      const claimed = await claimAll(backend, { leaseId: 'mine' })
+      expect(claimed).toHaveLength(sizes.length)
+      claimed.map(check)
+      const again = await claimAll(backend, { leaseId: 'mine' })
+      expect(again).toHaveLength(sizes.length)
+      again.map(check)
+      for (const { executionId, handle } of claimed) {
+        await backend.delay(handle, 0)
+        const grant = await backend.issueClaimGrant(executionId, { worker: 'worker' })
+        check(await backend.claimResumedExecution({ grant }))
+        await backend.revokeLease(executionId)
+        const reclaim = await backend.issueReclaimGrant(executionId, { worker: 'worker' })
+        check(await backend.claimFromReclaim({ grant: reclaim }))
+      }
     })
 
     it.each(awkward)('of a result come back as they were: %s (W24)', async (_what, result) => {

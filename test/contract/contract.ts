@@ -13,6 +13,7 @@ import { describeLeases } from './leases.ts'
 import { describeMatching } from './matching.ts'
 import { describeOperator } from './operator.ts'
 import { describePartitions } from './partitions.ts'
+import { describeRaces } from './races.ts'
 import { describeReads } from './reads.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
@@ -43,6 +44,7 @@ export function describeContract(flavour: FlavourName): void {
     describeMatching(open)
     describeDeadlines(open)
     describeBytes(open)
+    describeRaces(open)
     describeValidation(open)
     describeUnavailable(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)

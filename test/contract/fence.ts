@@ -129,7 +129,7 @@ export function describeFence(open: Open): void {
       },
     )
 
-    it('tells a superseded worker where the execution is once the newer lease is over', async () => {
+    it('tells a superseded worker where the work is once the newer lease is over', async () => {
       const opened = await open()
       const { old } = await supersededOnce(opened)
       const { backend } = opened
@@ -213,7 +213,7 @@ export function describeFence(open: Open): void {
       })
     })
 
-    it('takes nothing for a handle that is none', async () => {
+    it('takes nothing for a handle that is none, least of all nothing (W14)', async () => {
       const opened = await open()
       const { backend } = opened
       const { handle } = await submitAndClaim(backend)
@@ -249,6 +249,24 @@ export function describeFence(open: Open): void {
       if (call === calls.delay) expect(error).toMatchObject({ code: 'already_settled' })
       expect(await stateOf(backend, executionId)).toBe('runnable.blocked')
     })
+
+    it.each(everyCall)(
+      'does not advise to repeat %s when it is refused (W44)',
+      async (_name, call) => {
+        const opened = await open()
+        const { backend } = opened
+        const refusals = [
+          ['lease_expired', (await bring(opened, 'leased.expired')).handle],
+          ['lease_revoked', (await bring(opened, 'leased.revoked')).handle],
+          ['execution_not_active', (await bring(opened, 'terminal.expired')).handle],
+          ['stale_lease', (await supersededOnce(opened)).old],
+        ] as const
+        for (const [code, handle] of refusals) {
+          const error = await refusal(call(backend, handle as Handle), code)
+          expect([code, error.retryable]).toEqual([code, false])
+        }
+      },
+    )
 
     it('checks the attempt and the expiry of a worker that cancels (W13)', async () => {
       const opened = await open()

@@ -137,7 +137,7 @@ export function describeGrants(open: Open): void {
   })
 
   describe('claimResumedExecution', () => {
-    it('continues the interrupted attempt under a new lease (W47)', async () => {
+    it('continues the interrupted attempt under a new lease', async () => {
       const opened = await open()
       const { backend, clock } = opened
       const { first, grant } = await grantedResumed(opened)
@@ -190,7 +190,7 @@ export function describeGrants(open: Open): void {
       })
     })
 
-    it('is not for the grant of another worker, nor for an invented one', async () => {
+    it('is not for the grant of another worker, nor for an invented one (W47)', async () => {
       const opened = await open()
       const { backend } = opened
       const { grant } = await grantedResumed(opened)

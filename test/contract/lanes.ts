@@ -103,6 +103,24 @@ export function describeLanes(open: Open): void {
     })
   })
 
+  describe('the name of a lane', () => {
+    it.each(['a,b', 'a|b', 'a b', 'a\nb', '', 'x'.repeat(65)])(
+      'is nothing that would break lists or keys: %j (W36)',
+      async (lane) => {
+        const opened = await open()
+        const { backend } = opened
+        for (const call of [
+          () => backend.submit(work({ lane })),
+          () => backend.claim(lane, [], { worker: 'worker' }),
+          () => backend.claim(['fine', lane], [], { worker: 'worker' }),
+          () => backend.pauseLane(lane),
+        ]) {
+          await refusedWithoutTrace(opened, call, 'invalid_input')
+        }
+      },
+    )
+  })
+
   describe('the state of a lane', () => {
     it('can be set before the lane is used, and holds in every partition', async () => {
       const { backend } = await open()

@@ -35,7 +35,7 @@ export function describeMatching(open: Open): void {
       expect(await claimIds(backend, { capabilities: offered })).toEqual(fits ? [id] : [])
     })
 
-    it('leave work alone that does not fit, also after losing its lease or being parked', async () => {
+    it('leave work alone that does not fit, also when it is lost or was parked', async () => {
       const { backend } = await open()
       const able = { capabilities: ['a'] }
       const lost = await submitAndClaim(backend, able, able)

@@ -58,7 +58,7 @@ export function describePartitions(open: Open): void {
       expect([...(await claimIds(backend))].sort()).toEqual([...ids].sort())
     })
 
-    it('are each asked first by some claim, so that none is served last for ever (W27)', async () => {
+    it('are each asked first by some claim, so that none is always last (W27)', async () => {
       const { backend, store } = await open({ partitions })
       const from = store.calls.length
       for (let round = 0; round < partitions; round++) await claimIds(backend)

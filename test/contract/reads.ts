@@ -246,7 +246,7 @@ export function describeReads(open: Open): void {
       await ends.of(id)
     })
 
-    it('tells the second end of an execution that was replayed, when it is watched again', async () => {
+    it('tells the second end of a replayed execution that is watched again', async () => {
       const opened = await open()
       const { backend } = opened
       const ends = await heard(opened)
@@ -260,7 +260,7 @@ export function describeReads(open: Open): void {
       await ends.of(executionId)
     })
 
-    it('tells nothing of executions that nobody watches, and nothing to those who left', async () => {
+    it('tells nothing of what nobody watches, and nothing to those who left', async () => {
       const opened = await open()
       const { backend } = opened
       const left = await heard(opened)

@@ -146,7 +146,7 @@ export function describeRetention(open: Open): void {
       expect(await opened.backend.describeExecution(short)).toBeUndefined()
     })
 
-    it('spares work that was replayed meanwhile, and counts anew from its next end (W12)', async () => {
+    it('spares work that was replayed, and counts anew from its next end (W12)', async () => {
       const opened = await open()
       const { backend, clock } = opened
       const id = await ended(opened, { retentionMs: 1000 })

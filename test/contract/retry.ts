@@ -65,9 +65,14 @@ export function describeRetry(open: Open): void {
         [5, 50, 77, 77],
       ],
       [
-        'its first wait when that is longer than the longest',
+        'the longest wait from the start when the first one would be longer',
         { attempts: 3, backoff: 'exponential', delayMs: 100, maxDelayMs: 10 },
-        [100, 100],
+        [10, 10],
+      ],
+      [
+        'longer than a minute when the first wait is',
+        { attempts: 3, backoff: 'exponential', delayMs: 120_000 },
+        [120_000, 120_000],
       ],
       [
         'at most 30 days, whatever the multiplier',

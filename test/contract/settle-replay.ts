@@ -109,7 +109,7 @@ export function describeSettleReplay(open: Open): void {
       ])
     })
 
-    it('is answered alike as long as no newer lease exists, whatever happens meanwhile', async () => {
+    it('is answered alike as long as no newer lease exists, whatever happens', async () => {
       const { opened, backend, handle, id } = await settleOnce()
       await opened.clock.advance(3_600_000)
       await backend.sweep(Number(id.split('-')[0]))

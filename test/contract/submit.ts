@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest'
 import type { Open } from '../support/backends.ts'
 import {
   bytes,
+  claimAll,
   claimIds,
   claimOne,
   describeOne,
   refusedWithoutTrace,
   stateOf,
   submit,
+  withoutTrace,
   work,
 } from '../support/executions.ts'
 
@@ -138,6 +140,26 @@ export function describeSubmit(open: Open): void {
         'invalid_input',
       )
       expect(error.message).toContain('deadline')
+    })
+
+    it.each([10, 100_000])('leaves nothing of a refused input of %i bytes behind', async (size) => {
+      const opened = await open()
+      const { backend } = opened
+      const input = new Uint8Array(size).fill(7)
+      const kept = work({ input, idempotencyKey: 'key' })
+      const { executionId } = await backend.submit(kept)
+      const other = { ...kept, input: new Uint8Array(size) }
+      await refusedWithoutTrace(opened, () => backend.submit(other), 'idempotency_mismatch')
+      const late = work({ input, deadlineMs: 0 })
+      await refusedWithoutTrace(opened, () => backend.submit(late), 'invalid_input')
+      expect(await withoutTrace(opened, () => backend.submit(kept))).toEqual({
+        outcome: 'duplicate',
+        executionId,
+      })
+      await backend.drainLane('lane')
+      await refusedWithoutTrace(opened, () => backend.submit(work({ input })), 'lane_closed')
+      const [claimed] = await claimAll(backend)
+      expect(Buffer.compare(claimed?.input ?? bytes(''), input)).toBe(0)
     })
 
     it('asks no clock but that of the server (W31)', async () => {

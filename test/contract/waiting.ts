@@ -182,7 +182,7 @@ export function describeWaiting(open: Open): void {
       }
     })
 
-    it('does not ask empty partitions again and again', async () => {
+    it('does not ask empty partitions again and again (W52)', async () => {
       const opened = await open()
       const { backend, store } = opened
       const claim = fallAsleep(opened)

@@ -36,7 +36,7 @@ export async function startEdgeServer(): Promise<EdgeServer> {
       await client.call('FUNCTION', 'LOAD', library.source)
       return { differences: (expansion) => differences(client, library.name, expansion) }
     },
-    info: () => client.info('commandstats'),
+    info: () => client.info('cpu'),
     async stop() {
       client.disconnect()
       await server.stop()

@@ -5,22 +5,35 @@ local op = require("lib.op")
 -- The text being written, as pieces.
 local out, pieces = {}, 0
 
+-- Whole numbers with the mark behind them; writing a number anew each time would cost the most.
+local function marked(mark)
+  return setmetatable({}, {
+    __index = function(known, number)
+      local text = number .. mark
+      known[number] = text
+      return text
+    end,
+  })
+end
+
+local sizes, counts
+
 local function begin()
   out, pieces = {}, 0
+  -- Not before the first call: while a library loads, a server offers none of Lua's functions.
+  sizes, counts = sizes or marked(":"), counts or marked(",")
 end
 
 -- Texts carry their length, so that two different contents never look alike.
 local function put(text)
-  out[pieces + 1] = #text
-  out[pieces + 2] = ":"
-  out[pieces + 3] = text
-  pieces = pieces + 3
+  out[pieces + 1] = sizes[#text]
+  out[pieces + 2] = text
+  pieces = pieces + 2
 end
 
 local function put_count(count)
-  out[pieces + 1] = count
-  out[pieces + 2] = ","
-  pieces = pieces + 2
+  pieces = pieces + 1
+  out[pieces] = counts[count]
 end
 
 local function put_all(items)
@@ -64,26 +77,30 @@ local readers = {
   end,
 }
 
--- Key → its type when it was last asked for. Reading as another type fails, so a key that changes
--- its type is noticed.
-local kinds = {}
+-- Key → its type, and how its entry begins. Reading a key as another type fails, so that one that
+-- changes its type is noticed.
+local kinds, heads = {}, {}
 
--- The whole database. A key that is not of the partition is marked, so that no dump of ours has it.
+-- A key that is not of the partition is marked, so that no dump of ours has it.
+local function meet(key, own)
+  local kind = redis.call("TYPE", key).ok
+  local name = key:sub(1, #own) == own and key:sub(#own + 1) or "!" .. key
+  kinds[key], heads[key] = kind, #name .. ":" .. name .. #kind .. ":" .. kind
+end
+
+-- The whole database.
 local function dump(tag)
-  local keys, own = redis.call("KEYS", "*"), tag .. ":"
-  local own_size = #own
+  local keys = redis.call("KEYS", "*")
   table.sort(keys)
   begin()
   for position = 1, #keys do
     local key = keys[position]
-    local kind = kinds[key]
-    if kind == nil then
-      kind = redis.call("TYPE", key).ok
-      kinds[key] = kind
+    if kinds[key] == nil then
+      meet(key, tag .. ":")
     end
-    put(key:sub(1, own_size) == own and key:sub(own_size + 1) or "!" .. key)
-    put(kind)
-    local reader = readers[kind]
+    pieces = pieces + 1
+    out[pieces] = heads[key]
+    local reader = readers[kinds[key]]
     if reader ~= nil then
       reader(key)
     end

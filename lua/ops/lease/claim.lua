@@ -62,9 +62,12 @@ end
 -- and are left out.
 local function candidates(list, count)
   pending.flush()
-  local found = {}
+  local found, filled = {}, 0
   for _, key in ipairs(list) do
     local flat = redis.call("ZRANGE", key, 0, count - 1, "WITHSCORES")
+    if #flat > 0 then
+      filled = filled + 1
+    end
     for position = 1, #flat, 2 do
       local score = tonumber(flat[position + 1])
       if score < limits.granted_score then
@@ -72,7 +75,7 @@ local function candidates(list, count)
       end
     end
   end
-  if #list > 1 then
+  if filled > 1 then
     table.sort(found, before)
   end
   return found
@@ -112,15 +115,20 @@ return op.define({
     "lease_id:lease_stem",
     "lease_ms:lease_ms",
     "sleep_ms:lease_ms?",
+    "repeatable:flag",
   },
   returns = {
     claimed = { "rows:claimed", "replayed:flag" },
     empty = { "next_at:int?", "now:int" },
   },
   run = function(arg, now_ms, now_us)
-    local rows = granted.rows(arg.lease_id, arg.count, now_ms)
-    if #rows > 0 then
-      return op.outcome("claimed", { rows = rows, replayed = true })
+    local rows
+    -- A lease id of the claimer's making is new, unless this call was sent before.
+    if arg.repeatable or op.sent_before() then
+      rows = granted.rows(arg.lease_id, arg.count, now_ms)
+      if #rows > 0 then
+        return op.outcome("claimed", { rows = rows, replayed = true })
+      end
     end
     if op.first("promote") then
       due.promote(now_ms, limits.promote_per_call)

@@ -47,6 +47,9 @@ function commonOptions({ connectTimeoutMs, silenceMs }: ConnectionOptions) {
   } as const
 }
 
+/** How long a shared wait lasts before its callers look again. */
+const gateMs = 1000
+
 const reconnectDelayMs = (times: number): number => Math.min(20 * 2 ** Math.min(times, 6), 1000)
 
 function singleOptions(options: ConnectionOptions) {
@@ -65,7 +68,9 @@ function clientUrl(url: string): string {
       details: { argument: 'url' },
     })
   }
-  return `redis${known[2]}://${known[3]}`
+  const readable = `redis${known[2]}://${known[3]}`
+  if (URL.canParse(readable)) return readable
+  throw new EngineError('invalid_input', 'url cannot be read', { details: { argument: 'url' } })
 }
 
 /** Connects, and finds out whether there is one server or a cluster. */
@@ -142,16 +147,41 @@ async function transact(client: Redis | Cluster, commands: readonly Command[]): 
   return reply as Reply
 }
 
+/** One wait for all calls that met the same fault. */
+class ReadyGate {
+  private readonly client: Redis | Cluster
+  private waiting: Promise<boolean> | undefined
+
+  constructor(client: Redis | Cluster) {
+    this.client = client
+  }
+
+  /** Resolves when the client is ready, or after a moment: the caller looks again. */
+  async pass(timeoutMs: number): Promise<void> {
+    this.waiting ??= becomesReady(this.client, gateMs).finally(() => {
+      this.waiting = undefined
+    })
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    await Promise.race([this.waiting, late])
+    clearTimeout(timer)
+  }
+}
+
 class SingleConnection implements Connection {
   readonly cluster = false
   private readonly redis: Redis
   private readonly options: ConnectionOptions
+  private readonly gate: ReadyGate
   private subscriber: Redis | undefined
   private heartbeat: NodeJS.Timeout | undefined
 
   constructor(redis: Redis, options: ConnectionOptions) {
     this.redis = redis
     this.options = options
+    this.gate = new ReadyGate(redis)
   }
 
   send(command: string, args: readonly (string | number | Uint8Array)[]): Promise<Reply> {
@@ -167,7 +197,7 @@ class SingleConnection implements Connection {
   }
 
   async settled(timeoutMs: number): Promise<void> {
-    await becomesReady(this.redis, timeoutMs)
+    await this.gate.pass(timeoutMs)
   }
 
   async subscribe(
@@ -176,6 +206,7 @@ class SingleConnection implements Connection {
     onGap: () => void,
   ): Promise<void> {
     const subscriber = this.redis.duplicate(singleOptions(this.options))
+    this.subscriber?.disconnect()
     this.subscriber = subscriber
     subscriber.on('error', ignore)
     subscriber.on('message', onMessage)
@@ -199,12 +230,14 @@ class SingleConnection implements Connection {
 class ClusterConnection implements Connection {
   readonly cluster = true
   private readonly client: Cluster
+  private readonly gate: ReadyGate
   private readonly options: ConnectionOptions
   private heartbeat: NodeJS.Timeout | undefined
 
   constructor(client: Cluster, options: ConnectionOptions) {
     this.client = client
     this.options = options
+    this.gate = new ReadyGate(client)
   }
 
   send(command: string, args: readonly (string | number | Uint8Array)[]): Promise<Reply> {
@@ -220,7 +253,7 @@ class ClusterConnection implements Connection {
   }
 
   async settled(timeoutMs: number): Promise<void> {
-    await becomesReady(this.client, timeoutMs)
+    await this.gate.pass(timeoutMs)
   }
 
   async subscribe(

@@ -33,6 +33,8 @@ export interface ValkeyStoreOptions {
 }
 
 const repeatDelayMs = 20
+/** Where a batch says that it was sent before: behind the name and the partition's tag. */
+const sentBeforeAt = 3
 
 /** Connects, loads the library and claims the namespace's partition count. */
 export async function openValkeyStore(options: ValkeyStoreOptions): Promise<ValkeyStore> {
@@ -130,9 +132,15 @@ export class ValkeyStore implements Store {
   }
 
   async listen(listener: (notice: StoreNotice) => void): Promise<() => void> {
-    this.listeners.add(listener)
+    if (this.closed) throw new EngineError('engine_closed', 'listen was called after closing')
     this.subscribed ??= this.subscribe()
-    await this.subscribed
+    try {
+      await this.subscribed
+    } catch (error) {
+      this.subscribed = undefined
+      throw faultError(error)
+    }
+    this.listeners.add(listener)
     return () => void this.listeners.delete(listener)
   }
 
@@ -199,26 +207,29 @@ export class ValkeyStore implements Store {
   }
 
   private sendBatch(partition: number, calls: readonly PendingCall[]): Promise<Reply[]> {
-    const args: (string | number | Uint8Array)[] = [this.library.name, 1, this.tag(partition)]
+    const args: (string | number | Uint8Array)[] = [this.library.name, 1, this.tag(partition), '0']
     const attached: Command[] = []
     for (const { wire, attachment } of calls) {
       for (const part of wire) args.push(part)
-      if (attachment !== undefined) attached.push(['SET', attachment.key, attachment.value, 'NX'])
+      if (attachment !== undefined) {
+        attached.push(['SET', attachment.key, attachment.value, 'NX'])
+      }
     }
-    return this.repeat(() =>
-      attached.length === 0
+    return this.repeat((isRepeated) => {
+      args[sentBeforeAt] = isRepeated ? '1' : '0'
+      return attached.length === 0
         ? this.connection.send('FCALL', args)
-        : this.connection.transact([...attached, ['FCALL', ...args]]),
-    ) as Promise<Reply[]>
+        : this.connection.transact([...attached, ['FCALL', ...args]])
+    }) as Promise<Reply[]>
   }
 
   /** Sends again and again until there is an answer or the time is over. */
-  private async repeat(send: () => Promise<Reply>): Promise<Reply> {
+  private async repeat(send: (isRepeated: boolean) => Promise<Reply>): Promise<Reply> {
     const startedMs = performance.now()
-    for (;;) {
+    for (let isRepeated = false; ; isRepeated = true) {
       const leftMs = this.callTimeoutMs - (performance.now() - startedMs)
       try {
-        return await within(leftMs, send())
+        return await within(leftMs, send(isRepeated))
       } catch (error) {
         await this.recover(error, startedMs)
       }

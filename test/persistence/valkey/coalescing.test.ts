@@ -98,7 +98,7 @@ describe('Operations of one tick', () => {
     expect(await at.calls('fcall')).toBe(1)
   })
 
-  test('do not suffer from one that meets a broken record, and the fault names its place', async () => {
+  test('do not suffer from one that meets a broken record; the fault is located', async () => {
     const { backend, namespace } = await open({ url: at.server.url })
     await Promise.all([submit(backend), submit(backend), submit(backend)])
     const claimed = await claimAll(backend)

@@ -1,10 +1,11 @@
 // Faults of the network: what a caller sees of a server that is gone, silent, or back again.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type RunningServer, startServer } from '../../../scripts/servers.ts'
+import { isEngineError } from '../../../src/errors.ts'
 import { classifyFault, faultError } from '../../../src/persistence/valkey/fault.ts'
 import { claimIds, claimOne, refusal, submit, submitAndClaim } from '../../support/executions.ts'
 import { startProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
-import { timed, useStores } from '../../support/valkey-server.ts'
+import { plainClient, timed, useStores } from '../../support/valkey-server.ts'
 
 const open = useStores()
 const silenceMs = 150
@@ -36,7 +37,7 @@ describe('A server that is gone', () => {
     expect(error.details).toMatchObject({ timeoutMs: 400 })
   })
 
-  test('ends every call, and a claim that would wait', async () => {
+  test('ends every call', async () => {
     const { backend } = await open({ url, callTimeoutMs: 300 })
     const { executionId, handle } = await submitAndClaim(backend)
     proxy.lead(undefined)
@@ -47,7 +48,6 @@ describe('A server that is gone', () => {
       backend.describeExecution(executionId),
       backend.sweep(0),
       claimIds(backend),
-      claimIds(backend, { maxWaitMs: 60_000 }),
     ]
     for (const call of calls) call.catch(() => undefined)
     for (const call of calls) await refusal(call, 'connection_timeout')
@@ -80,6 +80,37 @@ describe('A server that is gone', () => {
     expect(await waiting).toEqual([id])
   })
 
+  test('does not spoil the waits of later claims', async () => {
+    const { backend } = await open({ url, callTimeoutMs: 300, connectTimeoutMs: 300 })
+    proxy.lead(undefined)
+    proxy.cut()
+    await refusal(claimIds(backend, { maxWaitMs: 60_000 }), 'connection_timeout')
+    proxy.lead(server.port)
+    const waiting = claimIds(backend, { maxWaitMs: 60_000 })
+    const id = await submit(backend)
+    expect(await waiting).toEqual([id])
+  })
+
+  test('does not spoil being told of endings later', async () => {
+    const { backend } = await open({ url, callTimeoutMs: 300, connectTimeoutMs: 300 })
+    proxy.lead(undefined)
+    proxy.cut()
+    await refusal(
+      backend.onEnded(() => undefined),
+      'connection_timeout',
+    )
+    proxy.lead(server.port)
+    const { executionId, handle } = await submitAndClaim(backend)
+    const told = new Promise<void>((resolve, reject) => {
+      const listener = (id: string | undefined) => id === executionId && resolve()
+      backend.onEnded(listener).then(async () => {
+        await backend.watch(executionId)
+        await backend.complete(handle)
+      }, reject)
+    })
+    await told
+  })
+
   test('cannot be connected to, and the error says where', async () => {
     proxy.lead(undefined)
     const error = await timed([250, 5000], () =>
@@ -99,6 +130,34 @@ describe('A server that is gone', () => {
       await refusal(call, 'invalid_input', { argument: 'url' })
     },
   )
+})
+
+describe('A server with a password', () => {
+  const withPassword = (password: string) => `valkey://${password}127.0.0.1:${server.port}`
+
+  beforeEach(async () => {
+    const redis = plainClient(server)
+    await redis.config('SET', 'requirepass', 'secret')
+    redis.disconnect()
+  })
+
+  test('lets those in who know it, also those who wait', async () => {
+    const { backend } = await open({ url: withPassword(':secret@') })
+    const waiting = claimIds(backend, { maxWaitMs: 60_000 })
+    const id = await submit(backend)
+    expect(await waiting).toEqual([id])
+  })
+
+  test.each([
+    ['', 'NOAUTH'],
+    [':wrong@', 'WRONGPASS'],
+  ])('says so to those who do not know it: %j', async (password, told) => {
+    const url = withPassword(password)
+    const error = await open({ url, connectTimeoutMs: 300 }).catch((thrown) => thrown)
+    expect(isEngineError(error), String(error)).toBe(true)
+    expect(error.message).toContain(told)
+    expect(error.message).not.toContain('wrong@')
+  })
 })
 
 describe('A silent connection', () => {
@@ -161,15 +220,21 @@ describe('A closed backend', () => {
     const { handle } = await submitAndClaim(backend)
     proxy.silence()
     const onTheWay = refusal(backend.renew(handle), 'engine_closed')
-    const waiting = refusal(
-      claimIds(backend, { maxWaitMs: 60_000 }).then(() => backend.renew(handle)),
-      'engine_closed',
-    )
     await backend.close()
     await onTheWay
-    await waiting
     await refusal(backend.complete(handle), 'engine_closed')
     await backend.close()
+  })
+
+  test('ends the waits of claims at once', async () => {
+    const { backend } = await open({ url })
+    const first = claimIds(backend, { maxWaitMs: 60_000 })
+    const id = await submit(backend)
+    expect(await first).toEqual([id])
+    const asleep = claimIds(backend, { maxWaitMs: 60_000 })
+    await backend.sweep(0)
+    await backend.close()
+    await timed([0, 3000], () => refusal(asleep, 'engine_closed'))
   })
 })
 
