@@ -1,10 +1,10 @@
 // `npm run demo`: audits the licences of a node_modules tree, and survives being killed on the way.
 
 import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { openEngine } from '../src/index.ts'
+import { isEngineError, openEngine } from '../src/index.ts'
 import { Misuse, type Options, readOptions, usage } from './options.ts'
 import { type Overview, summarise } from './overview.ts'
 import { NotAuditable, type PackageTree, readTree } from './packages.ts'
@@ -26,15 +26,15 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const startedAt = performance.now()
   const tree = await readTree(options.path)
+  // Before the work, which would be in vain if its report could not be written.
+  await makeFolder(dirname(options.report))
+  await requireFile(options.report)
   const { signal, received } = stopSignals()
   const result = await audit(options, tree, signal)
   const seconds = (performance.now() - startedAt) / 1000
   const overview = summarise(result.audits)
   const report = result.interrupted ? undefined : options.report
-  if (report !== undefined) {
-    await mkdir(dirname(report), { recursive: true })
-    await writeFile(report, reportText(tree.root, result, overview))
-  }
+  if (report !== undefined) await writeFile(report, reportText(tree.root, result, overview))
   print(options, tree, { result, overview, seconds, report })
   const stoppedBy = received()
   if (result.interrupted && stoppedBy !== undefined) return 128 + constants.signals[stoppedBy]
@@ -42,12 +42,14 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function audit(options: Options, tree: PackageTree, signal: AbortSignal): Promise<RunResult> {
-  const runId = await readRunId(options)
+  await makeFolder(dirname(options.directory))
   const engine = await openEngine(
     options.url === undefined ? { directory: options.directory } : { url: options.url },
   )
   let progress: Progress | undefined
   try {
+    // Only now: while another demo has the directory, its run must not be forgotten.
+    const runId = await readRunId(options)
     return await runAudit(engine, tree, {
       runId,
       paceMs: options.paceMs,
@@ -132,11 +134,25 @@ async function readRunId({ directory, fresh }: Options): Promise<string> {
   const file = `${directory}.run`
   if (fresh) {
     const runId = randomUUID()
-    await mkdir(dirname(file), { recursive: true })
     await writeFile(file, runId)
     return runId
   }
   return readFile(file, 'utf8').catch(() => 'first')
+}
+
+/** Makes one folder, if it is missing; those above it must be there. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
+    throw new Misuse(`the folder ${path} cannot be made: ${(error as Error).message}`)
+  }
+}
+
+async function requireFile(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory()) throw new Misuse(`--report ${path} is a folder, not a file`)
 }
 
 /** The first signal asks for a stop; a second one, when that takes too long, ends the process. */
@@ -171,7 +187,10 @@ function note(text: string): void {
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  const isUsage = error instanceof Misuse || error instanceof NotAuditable
+  const isUsage =
+    error instanceof Misuse ||
+    error instanceof NotAuditable ||
+    isEngineError(error, 'invalid_input', 'directory_invalid', 'access_denied')
   note(`demo: ${error instanceof Error ? error.message : error}`)
   note(isUsage ? 'See npm run demo -- --help' : 'Run the same command again to continue.')
   process.exitCode = isUsage ? 2 : 1

@@ -80,6 +80,11 @@ export const errorCatalogue = {
   invariant_broken: entry('Bug', false, 'Report this: the engine contradicted itself.'),
   server_fault: entry('Transport', false, 'The server answered with an error; see the cause.'),
   connection_lost: entry('Transport', true, 'Retry: every operation is safe to repeat.'),
+  access_denied: entry(
+    'Unavailable',
+    false,
+    'Correct the user name or password in the url, or what that user may do.',
+  ),
   server_unsupported: entry(
     'Unavailable',
     false,

@@ -332,7 +332,8 @@ class StoreBackend implements OfferedOperations {
     if (partition >= this.store.partitionCount) {
       throw new EngineError('execution_not_found', `there is no partition ${partition}`)
     }
-    return accepted(name, await this.store.call(partition, name, args))
+    const id = 'id' in args ? formatExecutionId(partition, args.id) : undefined
+    return accepted(name, await this.store.call(partition, name, args), id)
   }
 
   private async grant(

@@ -6,6 +6,7 @@ import {
   claimIds,
   claimOne,
   describeOne,
+  forged,
   refusal,
   submit,
   submitAndClaim,
@@ -116,12 +117,14 @@ export function describePartitions(open: Open): void {
       expect(await claimIds(backend)).toHaveLength(ids.length)
     })
 
-    it('that do not exist are refused, whoever names them', async () => {
+    it('that do not exist hold no executions', async () => {
       const { backend } = await open({ partitions })
-      const id = await submit(backend)
-      const elsewhere = id.replace(/^\d+/, '16')
-      await refusal(backend.describeExecution(elsewhere), 'invalid_input')
-      await refusal(backend.cancelExecution(elsewhere, 'over'), 'invalid_input')
+      const { executionId, handle } = await submitAndClaim(backend)
+      const elsewhere = executionId.replace(/^\d+/, '16')
+      expect(await backend.describeExecution(elsewhere)).toBeUndefined()
+      await refusal(backend.cancelExecution(elsewhere, 'over'), 'execution_not_found')
+      const moved = forged(handle, 'executionId', elsewhere)
+      await refusal(backend.renew(moved), 'execution_not_found')
     })
   })
 }

@@ -127,7 +127,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     },
   ],
   claim: [
-    operating('lanes', [...notWords, [], words(17), ['a', 'b c']], ({ backend }, value) =>
+    operating('lanes', [...notWords, [], words(65), ['a', 'b c']], ({ backend }, value) =>
       backend.claim(value, [], { worker: 'w' }),
     ),
     {
@@ -140,7 +140,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     claiming('leaseMs', [...notWhole, 99, 3_600_001]),
     claiming('count', [...notWhole, 0, 257]),
     claiming('maxWaitMs', notWhole),
-    claiming('kinds', [[], ['old'], ['fresh', 'old']]),
+    claiming('kinds', [[], ['old'], ['fresh', 'old'], ['toString']]),
     claiming('leaseId', ['', 'a b', 'a|b', 'x'.repeat(61), 7]),
   ],
   'calls of the holder': [

@@ -72,15 +72,22 @@ function stems({ leases, past }: State, f: Fields | undefined): readonly string[
 
 function claims(state: State, f: Fields | undefined): readonly Call[] {
   const base = { lanes: 'lane', capabilities: 'gpu', count: 1, worker: 'one', lease_ms: 1000 }
-  const fresh = { ...base, lease_id: `lease${state.leases}`, kinds: 'frc', sleep_ms: undefined }
+  const once = { ...base, repeatable: false, kinds: 'frc', sleep_ms: undefined }
+  const fresh = { ...once, lease_id: `lease${state.leases}` }
+  const known = stems(state, f)
+  // Only a lease id that is new, or that is said to be known, keeps the contract.
   const all = [
-    ...stems(state, f).map((lease_id) => ({ ...fresh, lease_id })),
+    fresh,
+    ...known.map((lease_id) => ({ ...once, lease_id, repeatable: true })),
     ...['f', 'r', 'c'].map((kinds) => ({ ...fresh, kinds })),
     { ...fresh, count: 2, worker: 'two', lanes: 'other,lane', lease_ms: 1200 },
     { ...fresh, capabilities: 'cpu,gpus' },
     { ...fresh, lanes: 'other' },
   ]
-  return all.map((args) => ({ name: 'lease.claim', args }))
+  return [
+    ...all.map((args): Call => ({ name: 'lease.claim', args })),
+    ...known.map((lease_id): Call => ({ name: 'lease.find', args: { lease_id, count: 2 } })),
+  ]
 }
 
 function grants(state: State, f: Fields | undefined): readonly Call[] {

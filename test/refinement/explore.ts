@@ -12,6 +12,8 @@ import { abstractKey, fenceOf, fieldsOf, leafNameOf, type State, timesOfInterest
 export interface Edge {
   readonly nowMs: number
   readonly call: Call
+  /** Whether the caller says that it may have lost the answer to this very call. */
+  readonly sentBefore: boolean
   readonly answer: Answer<OperationName>
   /** Of the answer and everything stored afterwards. */
   readonly digest: string
@@ -88,11 +90,22 @@ function expand(
       }
       coverage.add(leafNameOf(state.keyspace), afterDue, call.name, answer, leafNameOf(copy))
       const digest = sha1(`${answerText(call.name, answer)}\n${after}`)
-      edges.push({ nowMs, call, answer, digest })
+      edges.push(...ways(call).map((way) => ({ nowMs, answer, digest, ...way })))
       if (after !== text) copy = copyKeyspace(state.keyspace)
     }
   }
   return { state, dump, edges }
+}
+
+/**
+ * How a call travels. Nothing but a claim cares whether it was sent before; a claim that was is
+ * answered like one whose lease id is known to be repeated.
+ */
+function ways(call: Call): readonly Pick<Edge, 'call' | 'sentBefore'>[] {
+  const plain = { call, sentBefore: false }
+  if (call.name !== 'lease.claim' || !call.args.repeatable) return [plain]
+  const args = { ...call.args, repeatable: false }
+  return [plain, { call: { name: call.name, args }, sentBefore: true }]
 }
 
 function isChanged(keyspace: Keyspace, before: Keyspace): boolean {

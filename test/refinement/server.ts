@@ -50,9 +50,9 @@ function edgeArguments({ dump, edges }: Expansion): Argument[] {
   const state = dumpArguments(dump)
   const args: Argument[] = [state.length]
   for (const part of state) args.push(part)
-  for (const { nowMs, call } of edges) {
+  for (const { nowMs, call, sentBefore } of edges) {
     const parts = encodeCall(call.name, call.args)
-    args.push(nowMs, parts.length)
+    args.push(nowMs, parts.length + 1, sentBefore ? '1' : '0')
     for (const part of parts) args.push(part as string | Buffer)
   }
   return args

@@ -43,6 +43,24 @@ local function put_all(items)
   end
 end
 
+-- Lists that were sorted before, by their texts.
+local orders, orders_known = {}, 0
+
+-- The texts in the order of their bytes. Most lists are met thousands of times.
+local function sorted(texts)
+  local signature = table.concat(texts, "\n")
+  local order = orders[signature]
+  if order == nil then
+    if orders_known > 1000 then
+      orders, orders_known = {}, 0
+    end
+    order = { unpack(texts) }
+    table.sort(order)
+    orders[signature], orders_known = order, orders_known + 1
+  end
+  return order
+end
+
 -- Each reader writes how many texts there are, then the texts in their canonical order.
 local readers = {
   string = function(key)
@@ -55,9 +73,7 @@ local readers = {
     put_all(redis.call("ZRANGE", key, 0, -1, "WITHSCORES"))
   end,
   set = function(key)
-    local items = redis.call("SMEMBERS", key)
-    table.sort(items)
-    put_all(items)
+    put_all(sorted(redis.call("SMEMBERS", key)))
   end,
   hash = function(key)
     local flat = redis.call("HGETALL", key)
@@ -67,10 +83,8 @@ local readers = {
       names[(position + 1) / 2] = name
       values[name] = flat[position + 1]
     end
-    table.sort(names)
     put_count(#flat)
-    for position = 1, #names do
-      local name = names[position]
+    for _, name in ipairs(sorted(names)) do
       put(name)
       put(values[name])
     end
@@ -90,11 +104,8 @@ end
 
 -- The whole database.
 local function dump(tag)
-  local keys = redis.call("KEYS", "*")
-  table.sort(keys)
   begin()
-  for position = 1, #keys do
-    local key = keys[position]
+  for _, key in ipairs(sorted(redis.call("KEYS", "*"))) do
     if kinds[key] == nil then
       meet(key, tag .. ":")
     end

@@ -1,11 +1,12 @@
 // The durable records of one embedded engine: a flat map from key to bytes in an LMDB folder.
 
-import { access, constants, mkdir, open as openFile, rm, stat, writeFile } from 'node:fs/promises'
+import { access, constants, open as openFile, rm, stat, writeFile } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { open as openLmdb, type RootDatabase } from 'lmdb'
 import { EngineError } from '../../errors.ts'
+import { makeFolder } from './folder.ts'
 import {
   directoryInUse,
   type OwnerCell,
@@ -70,7 +71,7 @@ export async function openDirectory(
 ): Promise<RecordDirectory> {
   const folder = resolvePath(path)
   try {
-    const made = await mkdir(folder, { recursive: true })
+    const made = await makeFolder(folder)
     const { dev, ino } = await stat(folder, { bigint: true })
     const identity = `${dev}:${ino}`
     if (openFolders.has(identity)) throw directoryInUse(folder)

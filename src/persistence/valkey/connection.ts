@@ -104,22 +104,28 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
 function ignore(): void {}
 
 async function firstConnection(redis: Redis, { url, connectTimeoutMs }: ConnectionOptions) {
-  let lastError: unknown
-  redis.on('error', (error) => {
-    lastError = error
+  let lastError: Error | undefined
+  const denied = new Promise<boolean>((resolve) => {
+    redis.on('error', (error: Error) => {
+      lastError = error
+      if (isDenied(error)) resolve(false)
+    })
   })
   redis.connect().catch(ignore)
-  if (await becomesReady(redis, connectTimeoutMs)) return
+  if (await Promise.race([becomesReady(redis, connectTimeoutMs), denied])) return
   redis.disconnect()
   const { host } = new URL(url)
-  throw new EngineError(
-    'connection_timeout',
-    `no server at ${host} within ${connectTimeoutMs} ms`,
-    {
-      cause: lastError,
-      details: { host, timeoutMs: connectTimeoutMs },
-    },
-  )
+  const why = lastError?.message ?? ''
+  const options = { cause: lastError, details: { host, timeoutMs: connectTimeoutMs } }
+  if (lastError !== undefined && isDenied(lastError)) {
+    throw new EngineError('access_denied', `${host} refused the connection: ${why}`, options)
+  }
+  const what = `no server at ${host} within ${connectTimeoutMs} ms${why === '' ? '' : `: ${why}`}`
+  throw new EngineError('connection_timeout', what, options)
+}
+
+function isDenied({ message }: Error): boolean {
+  return /WRONGPASS|NOAUTH|NOPERM|invalid password|without any password/.test(message)
 }
 
 function becomesReady(client: Redis | Cluster, timeoutMs: number): Promise<boolean> {

@@ -67,6 +67,7 @@ function operation(random: Random, known: Awaited<ReturnType<typeof fences>>, st
     kinds: random.one(['frc', 'f']),
     count: 1 + random.below(3),
     worker: 'worker',
+    repeatable: random.below(2) === 0,
     lease_id: random.one([step, 'mine']),
     lease_ms: random.one([100, 1000]),
   }
@@ -118,7 +119,7 @@ function operation(random: Random, known: Awaited<ReturnType<typeof fences>>, st
 }
 
 const call = (tag: string, wire: Wire) =>
-  at.redis.call('FCALL', testLibrary.name, 1, tag, ...(wire as string[])) as Promise<unknown[]>
+  at.redis.call('FCALL', testLibrary.name, 1, tag, '0', ...(wire as string[])) as Promise<unknown[]>
 
 test.each(Array.from({ length: runs }, (_, run) => run))(
   'A random batch is the same as its operations one by one, run %i',

@@ -35,10 +35,10 @@ describe.each(['valkey', 'redis'] as const)('The shipped library on %s', (flavou
   })
 
   test.each([
-    ['a time after the arguments', ['partition.sweep', '5', '1']],
-    ['a time before the operation', ['1', 'partition.sweep', '5']],
-    ['a time as the name of an operation', ['clock', '1']],
-    ['an operation that sets the clock', ['clock.set', '1']],
+    ['a time after the arguments', ['0', 'partition.sweep', '5', '1']],
+    ['a time before the operation', ['2000000000000', 'partition.sweep', '5']],
+    ['a time as the name of an operation', ['0', 'clock', '1']],
+    ['an operation that sets the clock', ['0', 'clock.set', '1']],
   ])('refuses %s', async (_what, args) => {
     const before = await at.dump()
     await expect(at.redis.call('FCALL', name, 1, '{hf:n:0}', ...args)).rejects.toThrow(/MALFORMED/)

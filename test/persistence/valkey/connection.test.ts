@@ -81,7 +81,7 @@ describe('A server that is gone', () => {
   })
 
   test('does not spoil the waits of later claims', async () => {
-    const { backend } = await open({ url, callTimeoutMs: 300, connectTimeoutMs: 300 })
+    const { backend } = await open({ url, connectTimeoutMs: 300 })
     proxy.lead(undefined)
     proxy.cut()
     await refusal(claimIds(backend, { maxWaitMs: 60_000 }), 'connection_timeout')
@@ -92,7 +92,7 @@ describe('A server that is gone', () => {
   })
 
   test('does not spoil being told of endings later', async () => {
-    const { backend } = await open({ url, callTimeoutMs: 300, connectTimeoutMs: 300 })
+    const { backend } = await open({ url, connectTimeoutMs: 300 })
     proxy.lead(undefined)
     proxy.cut()
     await refusal(

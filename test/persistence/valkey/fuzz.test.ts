@@ -64,6 +64,7 @@ function fitting(random: Random, ground: Ground, name: OperationName): Map<strin
     lease_ms: ['1000'],
     attempt_timeout_ms: ['1000'],
     grant_ms: ['1000'],
+    flag: ['0', '1'],
   }
   const wire = new Map<string, Wire>()
   for (const { name: argument, type, optional } of operationPlans[name].args) {
@@ -103,8 +104,9 @@ function spoilt(random: Random, ground: Ground, name: OperationName): Wire[] {
   const change = random.below(12)
   if (change === 0) args.pop()
   if (change === 1) args.push(anything(random))
+  if (change === 4) return [anything(random), name, ...args]
   if (change === 2) args.splice(random.below(args.length + 1), 0, anything(random))
-  return [change === 3 ? anything(random) : name, ...args]
+  return ['0', change === 3 ? anything(random) : name, ...args]
 }
 
 describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
@@ -156,7 +158,7 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
     async (name) => {
       const random = new Random(`batch ${name}`)
       const { redis, dump } = ground
-      const good = ['lane.set_state', 'good', 'paused']
+      const good = ['0', 'lane.set_state', 'good', 'paused']
       const short = [name, ...[...fitting(random, ground, name).values()].slice(1)]
       const long = [name, ...fitting(random, ground, name).values(), 'more']
       const bad = operationPlans[name].args.length > 0 ? [short, long] : [long]
@@ -173,7 +175,7 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
   test('in the keys is refused', async () => {
     const { redis, dump } = ground
     const before = await dump()
-    const sweep = ['partition.sweep', '5']
+    const sweep = ['0', 'partition.sweep', '5']
     for (const keys of [[0], [2, tag, tag], [2, tag, 'other']]) {
       await expect(redis.call('FCALL', testLibrary.name, ...keys, ...sweep)).rejects.toThrow(
         /MALFORMED/,
@@ -187,7 +189,7 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
     const before = await dump()
     for (const [name, { reads }] of Object.entries(operationPlans)) {
       const random = new Random(`reading ${name}`)
-      const wire = [name, ...fitting(random, ground, name as OperationName).values()]
+      const wire = ['0', name, ...fitting(random, ground, name as OperationName).values()]
       const call = redis.call('FCALL_RO', `${testLibrary.name}_read`, 1, tag, ...wire)
       if (reads) expect(await call).toBeInstanceOf(Array)
       else await expect(call).rejects.toThrow(/MALFORMED/)

@@ -1,8 +1,18 @@
 // Every operation is safe to repeat: with its first reply lost, it is answered as if nothing was.
-import { describe, expect, test } from 'vitest'
+import type { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startCluster, startServer } from '../../../scripts/servers.ts'
 import type { Connection } from '../../../src/persistence/valkey/connection.ts'
-import { bytes, claimOne, describeOne, submit, work } from '../../support/executions.ts'
-import { useServer, useStores } from '../../support/valkey-server.ts'
+import {
+  bytes,
+  claimOne,
+  describeOne,
+  refusal,
+  stateOf,
+  submit,
+  work,
+} from '../../support/executions.ts'
+import { plainClient, useServer, useStores } from '../../support/valkey-server.ts'
 
 const at = useServer()
 const open = useStores()
@@ -20,6 +30,67 @@ function losing(connection: Connection): Connection {
   lossy.transact = (commands) => lose(connection.transact(commands))
   return lossy
 }
+
+describe.each([1, 3])('With replies lost by a server that hung, of %i primaries', (primaries) => {
+  let nodes: Redis[]
+  let url: string
+  let stop: () => Promise<void>
+
+  beforeAll(async () => {
+    const started =
+      primaries === 1
+        ? await startServer({ flavour: 'valkey' }).then((one) => ({ ...one, nodes: [one.url] }))
+        : await startCluster({ flavour: 'valkey', primaries })
+    url = started.url
+    stop = started.stop
+    nodes = started.nodes.map((node) => plainClient({ port: Number(new URL(node).port) }))
+  })
+  afterAll(async () => {
+    for (const node of nodes) node.disconnect()
+    await stop()
+  })
+
+  /** Stops the servers until the calls on their way have been given up and are asked again. */
+  const hang = async <Value>(namespace: string, act: () => Promise<Value>): Promise<Value> => {
+    const impatient = await open({ url, namespace, partitions: 3, callTimeoutMs: 600 })
+    const pids = await Promise.all(
+      nodes.map(async (node) => Number(/process_id:(\d+)/.exec(await node.info('server'))?.[1])),
+    )
+    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    const answer = act()
+    await refusal(submit(impatient.backend, { lane: 'other' }), 'connection_timeout')
+    for (const pid of pids) process.kill(pid, 'SIGCONT')
+    return answer
+  }
+
+  test('a claim still takes as much as it asked for, and no more', async () => {
+    const { backend, namespace } = await open({ url, partitions: 3, silenceMs: 150 })
+    const ids = await Promise.all(Array.from({ length: 30 }, () => submit(backend)))
+    const claimed = await hang(namespace, () =>
+      backend.claim('lane', [], { worker: 'worker', count: 2 }),
+    )
+    expect(claimed).toHaveLength(2)
+    const states = await Promise.all(ids.map((id) => stateOf(backend, id)))
+    expect(states.filter((state) => state === 'leased.held')).toHaveLength(2)
+  })
+
+  test('a submission and a completion still happen once', async () => {
+    const { backend, namespace } = await open({ url, partitions: 3, silenceMs: 150 })
+    const id = await hang(namespace, () => submit(backend))
+    const lists = await Promise.all(
+      backend.partitions.map((partition) => backend.listExecutions(partition, undefined, 10)),
+    )
+    const others = await Promise.all(
+      lists.flatMap(({ items }) => items).map((found) => describeOne(backend, found)),
+    )
+    expect(
+      others.filter(({ lane }) => lane === 'lane').map(({ executionId }) => executionId),
+    ).toEqual([id])
+    const { handle } = await claimOne(backend)
+    const settled = await hang(namespace, () => backend.complete(handle))
+    expect(settled.outcome).toBe('completed')
+  })
+})
 
 describe('With every first reply lost', () => {
   test('the life of an execution is the same', async () => {
