@@ -76,7 +76,8 @@ export function mintLeaseId(): string {
 export function digest(...parts: readonly (string | Uint8Array)[]): string {
   const pieces: Uint8Array[] = []
   for (const part of parts) {
-    const bytes = typeof part === 'string' ? Buffer.from(part) : part
+    // Whatever is neither text nor bytes is refused where arguments are checked.
+    const bytes = part instanceof Uint8Array ? part : Buffer.from(String(part))
     pieces.push(Buffer.from(`${bytes.byteLength}:`), bytes)
   }
   return hash('sha256', Buffer.concat(pieces), 'base64url').slice(0, 22)

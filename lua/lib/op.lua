@@ -313,13 +313,9 @@ local function run_safely(spec, args, first, now_ms, now_us)
   return { "fault", type(reply) == "table" and reply.err or tostring(reply) }
 end
 
--- The whole batch is measured before anything runs, so that a malformed one changes nothing. In
--- front of its operations it says whether it was sent before.
+-- The whole batch is measured before anything runs, so that a malformed one changes nothing.
 local function measure(args, reads_only)
-  local starts, position = {}, 2
-  if args[1] ~= "0" and args[1] ~= "1" then
-    return nil
-  end
+  local starts, position = {}, 1
   while position <= #args do
     local spec = registry[args[position]]
     if spec == nil or position + arity(spec) > #args or (reads_only and not spec.reads) then
@@ -331,12 +327,7 @@ local function measure(args, reads_only)
   return starts
 end
 
-local done, again
-
--- Whether the caller has sent this very call before, and may have lost its answer.
-function op.sent_before()
-  return again
-end
+local done
 
 -- Whether this is the first time that the current call asks for `name`.
 function op.first(name)
@@ -353,7 +344,7 @@ local function serve(tags, args, reads_only)
   keys.bind(tags[1])
   pending.begin()
   wake.begin()
-  done, again = {}, args[1] == "1"
+  done = {}
   local now_ms, now_us = clock.read()
   local replies = {}
   for index, position in ipairs(starts) do

@@ -1,5 +1,6 @@
 // Claims across partitions and waits for work without asking empty partitions again and again.
 
+import { EngineError } from '../errors.ts'
 import type { Accepted } from './answers.ts'
 import { accepted } from './answers.ts'
 import type { ClaimedExecution } from './backend.ts'
@@ -15,6 +16,8 @@ export interface ClaimRequest {
   readonly args: Omit<Arguments<'lease.claim'>, 'sleep_ms'>
   readonly maxWaitMs: number
   readonly signal: AbortSignal | undefined
+  /** True when the caller chose the lease id, and may have claimed with it before. */
+  readonly repeatable: boolean
 }
 
 /**
@@ -34,15 +37,22 @@ export class ClaimLoop {
   private readonly outlooks = new Map<string, Outlook>()
   private listening: Promise<() => void> | undefined
   private startAt = 0
+  private closed = false
 
   constructor(store: Store) {
     this.store = store
   }
 
+  /** Ends every wait: those who claim are told that the engine was closed. */
+  close(): void {
+    this.closed = true
+    for (const outlook of this.outlooks.values()) wakeAll(outlook)
+  }
+
   /** Claims at once or within `maxWaitMs`; empty when there was nothing or the signal fired. */
   async claim(request: ClaimRequest): Promise<readonly ClaimedExecution[]> {
     const severalPartitions = this.store.partitionCount > 1
-    const held = request.args.repeatable && severalPartitions ? await this.findHeld(request) : []
+    const held = request.repeatable && severalPartitions ? await this.findHeld(request) : []
     if (held.length > 0) return held
     if (request.maxWaitMs <= 0) return this.lookOnce(request)
     await this.listen()
@@ -51,9 +61,16 @@ export class ClaimLoop {
     for (;;) {
       const found = await this.look(request, outlook, untilMs)
       if (found.length > 0 || request.signal?.aborted || Date.now() >= untilMs) return found
+      this.requireOpen()
       await this.sleep(outlook, untilMs, request.signal)
+      this.requireOpen()
       if (request.signal?.aborted) return []
     }
+  }
+
+  private requireOpen(): void {
+    if (!this.closed) return
+    throw new EngineError('engine_closed', 'the engine was closed while waiting')
   }
 
   private async listen(): Promise<void> {

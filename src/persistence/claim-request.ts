@@ -30,9 +30,9 @@ export function claimRequest(
       worker: policy.worker,
       lease_id: policy.leaseId ?? mintLeaseId(),
       lease_ms: policy.leaseMs ?? defaults.leaseMs,
-      repeatable: policy.leaseId !== undefined,
     },
     maxWaitMs: policy.maxWaitMs ?? 0,
     signal: policy.signal,
+    repeatable: policy.leaseId !== undefined,
   }
 }

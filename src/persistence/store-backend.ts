@@ -321,6 +321,7 @@ class StoreBackend implements OfferedOperations {
   }
 
   close(): Promise<void> {
+    this.claims.close()
     return this.store.close()
   }
 

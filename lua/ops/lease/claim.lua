@@ -115,20 +115,16 @@ return op.define({
     "lease_id:lease_stem",
     "lease_ms:lease_ms",
     "sleep_ms:lease_ms?",
-    "repeatable:flag",
   },
   returns = {
     claimed = { "rows:claimed", "replayed:flag" },
     empty = { "next_at:int?", "now:int" },
   },
   run = function(arg, now_ms, now_us)
-    local rows
-    -- A lease id of the claimer's making is new, unless this call was sent before.
-    if arg.repeatable or op.sent_before() then
-      rows = granted.rows(arg.lease_id, arg.count, now_ms)
-      if #rows > 0 then
-        return op.outcome("claimed", { rows = rows, replayed = true })
-      end
+    -- Also when the lease id is new: a call that was given up can still arrive, after its repetition.
+    local rows = granted.rows(arg.lease_id, arg.count, now_ms)
+    if #rows > 0 then
+      return op.outcome("claimed", { rows = rows, replayed = true })
     end
     if op.first("promote") then
       due.promote(now_ms, limits.promote_per_call)

@@ -70,7 +70,7 @@ export interface Operations {
     readonly answer: { readonly outcome: 'changed'; readonly from: string | undefined }
   }
   'lease.claim': {
-    readonly args: { readonly lanes: string; readonly capabilities: string; readonly kinds: string; readonly count: number; readonly worker: string; readonly lease_id: string; readonly lease_ms: number; readonly sleep_ms: number | undefined; readonly repeatable: boolean }
+    readonly args: { readonly lanes: string; readonly capabilities: string; readonly kinds: string; readonly count: number; readonly worker: string; readonly lease_id: string; readonly lease_ms: number; readonly sleep_ms: number | undefined }
     readonly answer: { readonly outcome: 'claimed'; readonly rows: readonly ClaimedRow[]; readonly replayed: boolean } | { readonly outcome: 'empty'; readonly next_at: number | undefined; readonly now: number }
   }
   'lease.claim_granted': {
@@ -812,11 +812,6 @@ export const operationPlans: Plans = {
         "name": "sleep_ms",
         "type": "lease_ms",
         "optional": true
-      },
-      {
-        "name": "repeatable",
-        "type": "flag",
-        "optional": false
       }
     ],
     "returns": {

@@ -78,8 +78,17 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
   const url = clientUrl(options.url)
   const single = new Redis(url, singleOptions(options))
   await firstConnection(single, options)
-  const info = String(await single.call('INFO', 'cluster'))
-  if (!/cluster_enabled:1/.test(info)) return new SingleConnection(single, options)
+  try {
+    const info = String(await single.call('INFO', 'cluster'))
+    if (!/cluster_enabled:1/.test(info)) return new SingleConnection(single, options)
+  } catch (error) {
+    single.disconnect()
+    throw error
+  }
+  return connectCluster(single, options)
+}
+
+async function connectCluster(single: Redis, options: ConnectionOptions): Promise<Connection> {
   const { host, port, password, username } = single.options
   const cluster = new Cluster([{ host: host as string, port: port as number }], {
     redisOptions: {
@@ -96,7 +105,12 @@ export async function connect(options: ConnectionOptions): Promise<Connection> {
   })
   cluster.on('error', ignore)
   single.disconnect()
-  await cluster.connect()
+  try {
+    await cluster.connect()
+  } catch (error) {
+    cluster.disconnect()
+    throw error
+  }
   return new ClusterConnection(cluster, options)
 }
 
@@ -148,7 +162,11 @@ function becomesReady(client: Redis | Cluster, timeoutMs: number): Promise<boole
 async function transact(client: Redis | Cluster, commands: readonly Command[]): Promise<Reply> {
   const transaction = client.multi()
   for (const [name, ...args] of commands) transaction.callBuffer(name, ...(args as string[]))
-  const [error, reply] = (await transaction.exec())?.at(-1) ?? [new Error('Connection is closed')]
+  const replies = await transaction.exec().catch((aborted) => {
+    // Why a transaction was given up stands with the command that was refused.
+    throw aborted.previousErrors?.[0] ?? aborted
+  })
+  const [error, reply] = replies?.at(-1) ?? [new Error('Connection is closed')]
   if (error !== null) throw error
   return reply as Reply
 }

@@ -33,16 +33,13 @@ export interface ValkeyStoreOptions {
 }
 
 const repeatDelayMs = 20
-/** Where a batch says that it was sent before: behind the name and the partition's tag. */
-const sentBeforeAt = 3
 
 /** Connects, loads the library and claims the namespace's partition count. */
 export async function openValkeyStore(options: ValkeyStoreOptions): Promise<ValkeyStore> {
   const connectTimeoutMs = options.connectTimeoutMs ?? 10_000
-  const real = await connect({
-    url: options.url,
-    connectTimeoutMs,
-    silenceMs: options.silenceMs ?? 5000,
+  const silenceMs = options.silenceMs ?? 5000
+  const real = await connect({ url: options.url, connectTimeoutMs, silenceMs }).catch((error) => {
+    throw faultError(error)
   })
   const connection = options.wrapConnection?.(real) ?? real
   const library = options.library ?? shippedLibrary
@@ -128,7 +125,7 @@ export class ValkeyStore implements Store {
     }
     const reply = (await coalescer.call(this.outgoing(partition, name, args))) as Reply
     const answer = decodeAnswer(name, locateFault(reply, this.library))
-    return hasRows(answer) ? this.withInputs(partition, name, answer) : answer
+    return hasRows(answer) ? this.withInputs(partition, answer) : answer
   }
 
   async listen(listener: (notice: StoreNotice) => void): Promise<() => void> {
@@ -168,7 +165,6 @@ export class ValkeyStore implements Store {
   /** Fetches the inputs that were too large to come with their rows. They never change. */
   private async withInputs<Name extends OperationName>(
     partition: number,
-    name: Name,
     answer: Answer<Name> & { readonly rows: readonly ClaimedRow[] },
   ): Promise<Answer<Name>> {
     const large = answer.rows.filter((row) => row.input === undefined)
@@ -178,11 +174,11 @@ export class ValkeyStore implements Store {
     const inputs = new Map(
       large.map((row, index) => [row.id, Array.isArray(found) && found[index]]),
     )
-    const rows = answer.rows.map((row) => {
-      if (row.input !== undefined) return row
+    const rows = answer.rows.flatMap((row) => {
+      if (row.input !== undefined) return [row]
       const input = inputs.get(row.id)
-      if (Buffer.isBuffer(input)) return { ...row, input }
-      throw new EngineError('corruption', `${name}: the input of ${row.id} is missing`)
+      // Cancelled and purged since: its lease is gone, so there is nothing to hand out.
+      return Buffer.isBuffer(input) ? [{ ...row, input }] : []
     })
     return Object.assign(answer, { rows })
   }
@@ -207,7 +203,7 @@ export class ValkeyStore implements Store {
   }
 
   private sendBatch(partition: number, calls: readonly PendingCall[]): Promise<Reply[]> {
-    const args: (string | number | Uint8Array)[] = [this.library.name, 1, this.tag(partition), '0']
+    const args: (string | number | Uint8Array)[] = [this.library.name, 1, this.tag(partition)]
     const attached: Command[] = []
     for (const { wire, attachment } of calls) {
       for (const part of wire) args.push(part)
@@ -215,21 +211,20 @@ export class ValkeyStore implements Store {
         attached.push(['SET', attachment.key, attachment.value, 'NX'])
       }
     }
-    return this.repeat((isRepeated) => {
-      args[sentBeforeAt] = isRepeated ? '1' : '0'
-      return attached.length === 0
+    return this.repeat(() =>
+      attached.length === 0
         ? this.connection.send('FCALL', args)
-        : this.connection.transact([...attached, ['FCALL', ...args]])
-    }) as Promise<Reply[]>
+        : this.connection.transact([...attached, ['FCALL', ...args]]),
+    ) as Promise<Reply[]>
   }
 
   /** Sends again and again until there is an answer or the time is over. */
-  private async repeat(send: (isRepeated: boolean) => Promise<Reply>): Promise<Reply> {
+  private async repeat(send: () => Promise<Reply>): Promise<Reply> {
     const startedMs = performance.now()
-    for (let isRepeated = false; ; isRepeated = true) {
+    for (;;) {
       const leftMs = this.callTimeoutMs - (performance.now() - startedMs)
       try {
-        return await within(leftMs, send(isRepeated))
+        return await within(leftMs, send())
       } catch (error) {
         await this.recover(error, startedMs)
       }

@@ -73,7 +73,7 @@ async function open(directory?: RecordDirectory) {
     async claim(changes: Partial<Claim> = {}) {
       const lease = { worker: 'w', lease_id: `claim-${++made}`, lease_ms: 30_000 }
       const from = { lanes: 'mail', capabilities: '', kinds: 'frc', count: 100 }
-      const args = { ...from, ...lease, sleep_ms: undefined, repeatable: true, ...changes }
+      const args = { ...from, ...lease, sleep_ms: undefined, ...changes }
       const answer = await store.call(0, 'lease.claim', args)
       return answer.outcome === 'claimed' ? answer.rows : []
     },

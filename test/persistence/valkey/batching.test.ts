@@ -9,6 +9,7 @@ import {
   testLibrary,
 } from '../../support/settable-clock.ts'
 import { useServer } from '../../support/valkey-server.ts'
+import { type BatchOf, learnBatches, type Wire } from '../../support/wire.ts'
 
 const at = useServer()
 const runs = 60
@@ -17,12 +18,12 @@ const ids = Array.from({ length: 6 }, (_, index) => String(index).repeat(26))
 const together = '{hf:together:0}'
 const apart = '{hf:apart:0}'
 
-type Wire = (string | Uint8Array)[]
-
+let batchOf: BatchOf
 let clock: SettableClock
 
 beforeAll(async () => {
   clock = await settableServerClock([at.redis])
+  batchOf = await learnBatches(at.server.url, testLibrary.name)
 })
 afterAll(async () => {
   await at.redis.flushall()
@@ -67,7 +68,6 @@ function operation(random: Random, known: Awaited<ReturnType<typeof fences>>, st
     kinds: random.one(['frc', 'f']),
     count: 1 + random.below(3),
     worker: 'worker',
-    repeatable: random.below(2) === 0,
     lease_id: random.one([step, 'mine']),
     lease_ms: random.one([100, 1000]),
   }
@@ -119,7 +119,7 @@ function operation(random: Random, known: Awaited<ReturnType<typeof fences>>, st
 }
 
 const call = (tag: string, wire: Wire) =>
-  at.redis.call('FCALL', testLibrary.name, 1, tag, '0', ...(wire as string[])) as Promise<unknown[]>
+  at.redis.call('FCALL', ...(batchOf(tag, wire) as string[])) as Promise<unknown[]>
 
 test.each(Array.from({ length: runs }, (_, run) => run))(
   'A random batch is the same as its operations one by one, run %i',

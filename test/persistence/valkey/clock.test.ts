@@ -4,11 +4,17 @@ import { shippedLibrary } from '../../../src/persistence/valkey/library.ts'
 import { claimOne, describeOne, submit } from '../../support/executions.ts'
 import { testLibrary } from '../../support/settable-clock.ts'
 import { useServer, useStores } from '../../support/valkey-server.ts'
+import { type BatchOf, learnBatches } from '../../support/wire.ts'
 
 describe.each(['valkey', 'redis'] as const)('The shipped library on %s', (flavour) => {
   const at = useServer(flavour)
   const open = useStores()
   const { name, source } = shippedLibrary
+  let batchOf: BatchOf
+
+  beforeAll(async () => {
+    batchOf = await learnBatches(at.server.url, name)
+  })
 
   const serverTimeUs = async () => {
     const [seconds, micros] = await at.redis.time()
@@ -35,16 +41,17 @@ describe.each(['valkey', 'redis'] as const)('The shipped library on %s', (flavou
   })
 
   test.each([
-    ['a time after the arguments', ['0', 'partition.sweep', '5', '1']],
+    ['a time after the arguments', ['partition.sweep', '5', '1']],
     ['a time before the operation', ['2000000000000', 'partition.sweep', '5']],
-    ['a time as the name of an operation', ['0', 'clock', '1']],
-    ['an operation that sets the clock', ['0', 'clock.set', '1']],
+    ['a time as the name of an operation', ['clock', '1']],
+    ['an operation that sets the clock', ['clock.set', '1']],
   ])('refuses %s', async (_what, args) => {
     const before = await at.dump()
-    await expect(at.redis.call('FCALL', name, 1, '{hf:n:0}', ...args)).rejects.toThrow(/MALFORMED/)
-    await expect(at.redis.call('FCALL', name, 2, '{hf:n:0}', '1', ...args)).rejects.toThrow(
-      /MALFORMED/,
-    )
+    const [library, , ...wire] = batchOf('{hf:n:0}', args) as string[]
+    for (const keys of ['1', '2']) {
+      const call = at.redis.call('FCALL', library ?? '', keys, ...wire)
+      await expect(call).rejects.toThrow(/MALFORMED/)
+    }
     await expect(at.redis.call('FCALL', `${name}_clock`, 0, '1')).rejects.toThrow(/not found/)
     expect(await at.dump()).toEqual(before)
   })

@@ -5,12 +5,13 @@ import type { OperationName } from '../../../src/persistence/contract.ts'
 import { operationPlans } from '../../../src/persistence/generated/operations.ts'
 import { createBackend } from '../../../src/persistence/store-backend.ts'
 import { openValkeyStore } from '../../../src/persistence/valkey/valkey-store.ts'
-import { dumpServers } from '../../support/keyspace-dump.ts'
+import { dumpServers, restoreServer, saveServer } from '../../support/keyspace-dump.ts'
 import { bring, reachableLeaves } from '../../support/leaves.ts'
 import { ObservedStore } from '../../support/observed-store.ts'
 import { Random } from '../../support/random.ts'
 import { settableServerClock, startMs, testLibrary } from '../../support/settable-clock.ts'
 import { plainClient } from '../../support/valkey-server.ts'
+import { learnBatches } from '../../support/wire.ts'
 
 type Wire = string | Buffer
 
@@ -31,7 +32,10 @@ async function prepare(flavour: Flavour) {
   const brought = []
   for (const leaf of reachableLeaves) brought.push({ leaf, ...(await bring(opened, leaf)) })
   await backend.close()
-  return { server, redis, dump, brought }
+  const saved = await saveServer(redis)
+  const batchOf = await learnBatches(server.url, testLibrary.name)
+  await restoreServer(redis, saved)
+  return { server, redis, dump, brought, batchOf }
 }
 
 type Ground = Awaited<ReturnType<typeof prepare>>
@@ -104,9 +108,8 @@ function spoilt(random: Random, ground: Ground, name: OperationName): Wire[] {
   const change = random.below(12)
   if (change === 0) args.pop()
   if (change === 1) args.push(anything(random))
-  if (change === 4) return [anything(random), name, ...args]
   if (change === 2) args.splice(random.below(args.length + 1), 0, anything(random))
-  return ['0', change === 3 ? anything(random) : name, ...args]
+  return [change === 3 ? anything(random) : name, ...args]
 }
 
 describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
@@ -133,7 +136,7 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
         const wire = spoilt(random, ground, name)
         const shown = wire.map((part) => JSON.stringify(part.toString('latin1').slice(0, 80)))
         const reply = await redis
-          .call('FCALL', testLibrary.name, 1, tag, ...wire)
+          .call('FCALL', ...(ground.batchOf(tag, wire) as string[]))
           .catch((error: Error) => error)
         const answer = Array.isArray(reply) ? (reply[0] as string[]) : undefined
         if (answer === undefined) expect(String(reply), shown.join(' ')).toMatch(/MALFORMED/)
@@ -158,15 +161,14 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
     async (name) => {
       const random = new Random(`batch ${name}`)
       const { redis, dump } = ground
-      const good = ['0', 'lane.set_state', 'good', 'paused']
+      const good = ['lane.set_state', 'good', 'paused']
       const short = [name, ...[...fitting(random, ground, name).values()].slice(1)]
       const long = [name, ...fitting(random, ground, name).values(), 'more']
       const bad = operationPlans[name].args.length > 0 ? [short, long] : [long]
       const before = await dump()
       for (const wire of [...bad, ['no.operation'], ['']]) {
-        await expect(
-          redis.call('FCALL', testLibrary.name, 1, tag, ...good, ...wire),
-        ).rejects.toThrow(/MALFORMED/)
+        const both = ground.batchOf(tag, [...good, ...wire]) as string[]
+        await expect(redis.call('FCALL', ...both)).rejects.toThrow(/MALFORMED/)
         expect(await dump()).toEqual(before)
       }
     },
@@ -175,11 +177,10 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
   test('in the keys is refused', async () => {
     const { redis, dump } = ground
     const before = await dump()
-    const sweep = ['0', 'partition.sweep', '5']
-    for (const keys of [[0], [2, tag, tag], [2, tag, 'other']]) {
-      await expect(redis.call('FCALL', testLibrary.name, ...keys, ...sweep)).rejects.toThrow(
-        /MALFORMED/,
-      )
+    const [library = '', , , ...sweep] = ground.batchOf(tag, ['partition.sweep', '5']) as string[]
+    for (const keys of [['0'], ['2', tag, tag], ['2', tag, 'other']]) {
+      const call = redis.call('FCALL', library, ...keys, ...sweep)
+      await expect(call).rejects.toThrow(/MALFORMED/)
     }
     expect(await dump()).toEqual(before)
   })
@@ -189,11 +190,12 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
     const before = await dump()
     for (const [name, { reads }] of Object.entries(operationPlans)) {
       const random = new Random(`reading ${name}`)
-      const wire = ['0', name, ...fitting(random, ground, name as OperationName).values()]
-      const call = redis.call('FCALL_RO', `${testLibrary.name}_read`, 1, tag, ...wire)
+      const args = [...fitting(random, ground, name as OperationName).values()]
+      const [library = '', ...wire] = ground.batchOf(tag, [name, ...args]) as string[]
+      const call = redis.call('FCALL_RO', `${library}_read`, ...wire)
       if (reads) expect(await call).toBeInstanceOf(Array)
       else await expect(call).rejects.toThrow(/MALFORMED/)
-      await expect(redis.call('FCALL_RO', testLibrary.name, 1, tag, ...wire)).rejects.toThrow()
+      await expect(redis.call('FCALL_RO', library, ...wire)).rejects.toThrow()
     }
     expect(await dump()).toEqual(before)
   })

@@ -97,8 +97,7 @@ function take(call: CallContext, args: Claim): ClaimedRow[] {
 
 export function claim(call: CallContext, args: Claim): Answer<'lease.claim'> {
   const { keyspace, nowMs, wake } = call
-  // A lease id of the claimer's making is new: in process no answer is lost and no call repeated.
-  const held = args.repeatable ? granted(call, args.lease_id, args.count) : []
+  const held = granted(call, args.lease_id, args.count)
   if (held.length > 0) return { outcome: 'claimed', rows: held, replayed: true }
   if (call.first('promote')) promote(call, counts.promotePerCall)
   const rows = take(call, args)

@@ -1,0 +1,19 @@
+// Holds a test file to what users expect of a library: no warnings, no rejections nobody hears.
+import { afterAll, afterEach, beforeAll, expect } from 'vitest'
+
+/** Fails the running test when the process was warned, or a rejection had no handler. */
+export function useQuietProcess(): void {
+  const heard: unknown[] = []
+  const hear = (what: unknown) => void heard.push(what)
+  beforeAll(() => {
+    process.on('warning', hear)
+    process.on('unhandledRejection', hear)
+  })
+  afterEach(() => {
+    expect(heard.splice(0)).toEqual([])
+  })
+  afterAll(() => {
+    process.off('warning', hear)
+    process.off('unhandledRejection', hear)
+  })
+}
