@@ -79,7 +79,6 @@ export const errorCatalogue = {
   execution_skipped: entry('Execution', false, 'A dependency made this execution unnecessary.'),
   invariant_broken: entry('Bug', false, 'Report this: the engine contradicted itself.'),
   server_fault: entry('Transport', false, 'The server answered with an error; see the cause.'),
-  connection_lost: entry('Transport', true, 'Retry: every operation is safe to repeat.'),
   access_denied: entry(
     'Unavailable',
     false,

@@ -2,10 +2,21 @@
 local keys = {}
 
 local prefix
+-- Keys that one server call needs again and again.
+local known
+
+local function shared(name)
+  local key = known[name]
+  if key == nil then
+    key = prefix .. name
+    known[name] = key
+  end
+  return key
+end
 
 -- Binds the partition that this call works on: `{hf:<namespace>:<number>}`.
 function keys.bind(tag)
-  prefix = tag .. ":"
+  prefix, known = tag .. ":", {}
 end
 
 -- What one execution owns; each key exists only when there is something to hold.
@@ -33,31 +44,31 @@ end
 
 -- What the partition shares: indexes by name, the listing, timers, lanes, live leases, sleepers.
 function keys.index(name)
-  return prefix .. name
+  return shared(name)
 end
 function keys.routed_index(name, route)
-  return prefix .. name .. ":" .. route
+  return shared(name .. ":" .. route)
 end
 function keys.routes(lane)
   return prefix .. "routes:" .. lane
 end
 function keys.executions()
-  return prefix .. "executions"
+  return shared("executions")
 end
 function keys.timers()
-  return prefix .. "timers"
+  return shared("timers")
 end
 function keys.lanes()
-  return prefix .. "lanes"
+  return shared("lanes")
 end
 function keys.leases()
-  return prefix .. "leases"
+  return shared("leases")
 end
 function keys.sleepers()
-  return prefix .. "sleepers"
+  return shared("sleepers")
 end
 function keys.config()
-  return prefix .. "config"
+  return shared("config")
 end
 
 -- The channel on which this partition wakes sleepers and tells watched endings.

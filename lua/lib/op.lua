@@ -1,6 +1,7 @@
 -- Operations as data: names, arguments, outcomes; the only module that knows wire positions.
 local clock = require("lib.clock")
 local keys = require("lib.keys")
+local lanes = require("lib.lanes")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
 local retry = require("lib.retry")
@@ -344,6 +345,7 @@ local function serve(tags, args, reads_only)
   keys.bind(tags[1])
   pending.begin()
   wake.begin()
+  lanes.begin()
   done = {}
   local now_ms, now_us = clock.read()
   local replies = {}

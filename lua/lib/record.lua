@@ -3,17 +3,18 @@ local keys = require("lib.keys")
 
 local record = {}
 
-local function fresh(id, fields)
-  return { id = id, f = fields, dirty = {}, names = {} }
+local function fresh(id, key, fields)
+  return { id = id, key = key, f = fields, dirty = {}, names = {} }
 end
 
 function record.new(id)
-  return fresh(id, {})
+  return fresh(id, keys.execution(id), {})
 end
 
 -- Returns nil when there is no such execution.
 function record.load(id)
-  local flat = redis.call("HGETALL", keys.execution(id))
+  local key = keys.execution(id)
+  local flat = redis.call("HGETALL", key)
   if #flat == 0 then
     return nil
   end
@@ -21,19 +22,22 @@ function record.load(id)
   for position = 1, #flat, 2 do
     fields[flat[position]] = flat[position + 1]
   end
-  return fresh(id, fields)
+  return fresh(id, key, fields)
 end
 
 -- Sets a field to text or to a whole number; nil removes it. Nothing is written before `save`. The
 -- server writes a number's digits in full; only Lua's own conversion to text would lose some.
 function record.set(x, name, value)
-  if x.f[name] == value then
+  local f = x.f
+  if f[name] == value then
     return
   end
-  x.f[name] = value
-  if not x.dirty[name] then
-    x.dirty[name] = true
-    x.names[#x.names + 1] = name
+  f[name] = value
+  local dirty = x.dirty
+  if not dirty[name] then
+    dirty[name] = true
+    local names = x.names
+    names[#names + 1] = name
   end
 end
 
@@ -56,7 +60,7 @@ function record.save(x)
       sets = sets + 2
     end
   end
-  local key = keys.execution(x.id)
+  local key = x.key
   if sets > 0 then
     redis.call("HSET", key, unpack(set))
   end

@@ -13,8 +13,12 @@ type Check = (value: unknown) => string | undefined
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const notInWords = /[\u0000-\u0020\u007f|,]/
 
+/** Words of plain letters, digits and marks: nearly all there are, and their bytes need no count. */
+const plainWord = /^[!-+\-./0-{}~]+$/
+
 function wordProblem(value: unknown, lengthMax: number = bytesMax.word): string | undefined {
   if (typeof value !== 'string') return 'must be a string'
+  if (value.length <= lengthMax && plainWord.test(value)) return undefined
   const length = Buffer.byteLength(value)
   if (length < 1 || length > lengthMax || notInWords.test(value)) {
     return `must be 1 to ${lengthMax} bytes without white space, commas or bars`

@@ -141,6 +141,18 @@ export function describeMatching(open: Open): void {
       expect(await claimIds(backend)).toEqual([id, older])
     })
 
+    it('of reserved work count once its grant has lapsed', async () => {
+      const { backend, clock } = await open({ partitions: 1 })
+      const older = await submit(backend, { priority: 5 })
+      const id = await submit(backend)
+      await backend.issueClaimGrant(id, { worker: 'other', grantMs: 10 })
+      await backend.changePriority(id, 6)
+      expect(await claimIds(backend, { count: 1 })).toEqual([older])
+      await clock.advance(10)
+      const oldest = await submit(backend, { priority: 5 })
+      expect(await claimIds(backend)).toEqual([id, oldest])
+    })
+
     it('and ages stay with work over retries, parking and reclaims', async () => {
       const { backend, clock } = await open({ partitions: 1 })
       const retry = { attempts: 2, delayMs: 1 }

@@ -69,6 +69,15 @@ export function describeWaiting(open: Open): void {
       expect(await claim.found).toEqual([id])
     })
 
+    it('finds its due work also behind hundreds of others that are due (W41)', async () => {
+      const { backend, clock } = await open({ partitions: 1 })
+      const others = { lane: 'other', delayMs: 10 }
+      await Promise.all(Array.from({ length: 300 }, () => submit(backend, others)))
+      const id = await submit(backend, { delayMs: 20 })
+      await clock.advance(20)
+      expect(await claimIds(backend, { maxWaitMs })).toEqual([id])
+    })
+
     it('is woken when the backoff of a retry is over', async () => {
       const opened = await open()
       const { backend, clock } = opened

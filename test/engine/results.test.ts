@@ -1,11 +1,12 @@
 // Submitting work and getting its result, on both kinds of backend.
+import { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { task } from '../../src/index.ts'
 import { refusal } from '../support/executions.ts'
 import { freshNamespace, kinds, useEngines } from './engines.ts'
 import { staged } from './staged.ts'
 
-const unknownId = '0-00000000000000000000000000'
+const unknownId = '0-01m83y6swf5ffkx83x1aj6g3gw'
 
 describe.each(kinds)('a result on %s', (kind) => {
   const { open } = useEngines(kind)
@@ -202,7 +203,8 @@ describe.each(kinds)('a closed engine on %s', (kind) => {
 })
 
 describe('a result from another engine', () => {
-  const { open, server } = useEngines('valkey')
+  const engines = useEngines('valkey')
+  const { open } = engines
   const sum = task({ name: 'sum', run: (_context, [a, b]: [number, number]) => a + b })
 
   test('is found wherever it was submitted, worked on and waited for', async () => {
@@ -226,9 +228,11 @@ describe('a result from another engine', () => {
   })
 
   test('does not keep a connection open that nobody closes', async () => {
-    const { Redis } = await import('ioredis')
-    const redis = new Redis(server.port)
-    const count = async () => String(await redis.client('LIST')).trim().split('\n').length
+    const redis = new Redis(engines.server.port)
+    const count = async () =>
+      String(await redis.client('LIST'))
+        .trim()
+        .split('\n').length
     const engine = await open()
     const execution = await engine.submit(sum, [1, 2])
     await engine.close()

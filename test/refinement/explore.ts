@@ -73,6 +73,7 @@ function expand(
 ): Expansion {
   const dump = dumpOf(state.keyspace)
   const text = dumpText(dump)
+  const unchanged = sha1(text)
   const edges: Edge[] = []
   let copy = copyKeyspace(state.keyspace)
   for (const nowMs of timesOfInterest(state)) {
@@ -81,17 +82,17 @@ function expand(
     reach({ ...state, nowMs, from: state, by: undefined })
     for (const call of callsFrom(state, nowMs, projection.submissions)) {
       const answer = perform(copy, nowMs, call)
-      let after = text
+      let stored = unchanged
       if (isChanged(copy, state.keyspace)) {
-        after = dumpText(dumpOf(copy))
+        stored = sha1(dumpText(dumpOf(copy)))
         reach(successor(state, copy, nowMs, call))
       } else if (edges.length % fullComparisonEvery === 0 && dumpText(dumpOf(copy)) !== text) {
         throw new Error(`the model changed without saying so: ${call.name}`)
       }
       coverage.add(leafNameOf(state.keyspace), afterDue, call.name, answer, leafNameOf(copy))
-      const digest = sha1(`${answerText(call.name, answer)}\n${after}`)
+      const digest = sha1(`${answerText(call.name, answer)}\n${stored}`)
       edges.push(...ways(call).map((way) => ({ nowMs, answer, digest, ...way })))
-      if (after !== text) copy = copyKeyspace(state.keyspace)
+      if (stored !== unchanged) copy = copyKeyspace(state.keyspace)
     }
   }
   return { state, dump, edges }

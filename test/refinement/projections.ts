@@ -97,7 +97,7 @@ export const projections: readonly Projection[] = [
   {
     name: 'retries',
     submissions: [
-      { ...plain, retry: retry(), attempt_timeout_ms: 700, deadline_ms: 3000, reclaims_max: 1 },
+      { ...plain, retry: retry(), attempt_timeout_ms: 700, deadline_ms: 3000, reclaims_max: 0 },
       { ...plain, retry: retry({ ...growing, jitter: true }), reclaims_max: 1 },
     ],
     within: within({ attempts: 3, reclaims: 1, retries: 2 }),
@@ -111,8 +111,12 @@ export const projections: readonly Projection[] = [
       mayPark: true,
       mayBlock: true,
       mayGrant: true,
-      mayPause: true,
     }),
+  },
+  {
+    name: 'lanes',
+    submissions: [{ ...plain, reclaims_max: 1 }],
+    within: within({ attempts: 2, reclaims: 1, mayGrant: true, mayPause: true }),
   },
   {
     name: 'endings',
@@ -126,6 +130,11 @@ export const projections: readonly Projection[] = [
         tags: '{"tag":"value"}',
       },
     ],
-    within: within({ attempts: 2, replays: 1, mayProgress: true, mayWatch: true }),
+    within: within({ attempts: 2, replays: 1, mayWatch: true }),
+  },
+  {
+    name: 'progress',
+    submissions: [{ ...plain, retry: retry({ attempts: 2 }), reclaims_max: 0 }],
+    within: within({ attempts: 2, retries: 1, replays: 1, mayProgress: true }),
   },
 ]

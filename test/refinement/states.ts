@@ -68,16 +68,21 @@ export function timesOfInterest({ keyspace, nowMs }: State): readonly number[] {
 }
 
 /** Fields whose value decides nothing beyond whether it is there. */
-const presences = ['attempt_left_ms', 'noted', 'progress', 'replay_id', 'key'] as const
+const presences = [
+  'attempt_left_ms',
+  'block_reason',
+  'grant_worker',
+  'noted',
+  'progress',
+  'replay_id',
+  'class',
+] as const
 
 /** Fields whose value decides what can happen next. */
 const values = [
   'state',
   'attempt',
   'attempt_type',
-  'block_reason',
-  'class',
-  'grant_worker',
   'lease_kind',
   'parked',
   'reason',
@@ -86,9 +91,13 @@ const values = [
   'replays',
   'retries',
   'retry',
-  'settled',
   'watched',
 ] as const
+
+/** What the last lease was given back for; a later call is either just that or something else. */
+function settlement(settled: string | undefined): string {
+  return settled?.replace(/^(\S+) \S+( ?\w*).*$/, '$1$2') ?? ''
+}
 
 /** Times as their order: what is due already, and what becomes due before what. */
 function order(keyspace: Keyspace, nowMs: number): string {
@@ -107,9 +116,9 @@ export function abstractKey(state: State): string {
   const f = fieldsOf(keyspace)
   if (f === undefined) return `absent ${[...keyspace.lanes.entries()]}`
   const parts: string[] = []
-  for (const name of values) parts.push(String(f[name] ?? '').replace(/ retry \d+$/, ' retry'))
+  for (const name of values) parts.push(String(f[name] ?? ''))
   for (const name of presences) parts.push(f[name] === undefined ? '' : name)
-  parts.push(order(keyspace, nowMs))
+  parts.push(settlement(f.settled), order(keyspace, nowMs))
   parts.push(past === undefined ? '' : past.attempt === f.attempt ? 'past' : 'past attempt')
   // A claim takes the next number when the clock has not moved since the last one.
   parts.push(f.epoch !== undefined && f.epoch >= nowMs * 1000 ? 'epoch ahead' : '')

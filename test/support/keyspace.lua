@@ -43,22 +43,9 @@ local function put_all(items)
   end
 end
 
--- Lists that were sorted before, by their texts.
-local orders, orders_known = {}, 0
-
--- The texts in the order of their bytes. Most lists are met thousands of times.
 local function sorted(texts)
-  local signature = table.concat(texts, "\n")
-  local order = orders[signature]
-  if order == nil then
-    if orders_known > 1000 then
-      orders, orders_known = {}, 0
-    end
-    order = { unpack(texts) }
-    table.sort(order)
-    orders[signature], orders_known = order, orders_known + 1
-  end
-  return order
+  table.sort(texts)
+  return texts
 end
 
 -- Each reader writes how many texts there are, then the texts in their canonical order.
@@ -117,6 +104,17 @@ local function dump(tag)
     end
   end
   return table.concat(out)
+end
+
+-- The whole database as the server itself serialises it: quicker than `dump`, but equal contents may
+-- look different when they came about in different ways.
+local function serialised()
+  local keys = redis.call("KEYS", "*")
+  local count = #keys
+  for position = 1, count do
+    keys[count + position] = redis.call("DUMP", keys[position])
+  end
+  return table.concat(keys, "\n")
 end
 
 -- Nothing of ours expires by the server's own clock.
@@ -186,11 +184,12 @@ end
 local function run_edges(tag, args, answer)
   local state_last = 1 + tonumber(args[1])
   local tags, answers, position, fresh = { tag }, {}, state_last + 1, false
-  local before
+  local before, loaded
   while position <= #args do
     if not fresh then
       clear()
       load(tag, args, 2, state_last)
+      loaded = serialised()
       before = before or dump(tag)
     end
     local last = position + 1 + tonumber(args[position + 1])
@@ -199,10 +198,9 @@ local function run_edges(tag, args, answer)
     begin()
     put_reply(replies.err and replies or replies[1])
     local reply = table.concat(out)
-    local after = dump(tag)
     -- A call that changed nothing leaves the state ready for the next one.
-    fresh = after == before
-    answers[#answers + 1] = answer(reply, after)
+    fresh = serialised() == loaded
+    answers[#answers + 1] = answer(reply, fresh and before or dump(tag))
     position = last + 1
   end
   clear()
@@ -222,8 +220,13 @@ end)
 redis.register_function(LIBRARY .. "_expiring", expiring)
 
 redis.register_function(LIBRARY .. "_edges", function(tags, args)
+  -- What is stored is most often what was stored before.
+  local stored, digest
   return run_edges(tags[1], args, function(reply, after)
-    return redis.sha1hex(reply .. "\n" .. after)
+    if after ~= stored then
+      stored, digest = after, redis.sha1hex(after)
+    end
+    return redis.sha1hex(reply .. "\n" .. digest)
   end)
 end)
 

@@ -1,6 +1,7 @@
 -- Accept new work, or answer with the execution that the same idempotency key already made.
 local gates = require("lib.gates")
 local keys = require("lib.keys")
+local lanes = require("lib.lanes")
 local limits = require("generated.limits")
 local op = require("lib.op")
 local pending = require("lib.pending")
@@ -43,7 +44,7 @@ local function times(arg, now_ms)
 end
 
 local function lane_refusal(lane)
-  local state = redis.call("HGET", keys.lanes(), lane)
+  local state = lanes.state(lane)
   if state == "draining" then
     return op.refuse("lane_closed", { lane = lane })
   elseif not state then
@@ -117,7 +118,7 @@ local function submit(arg, now_ms)
     redis.call("SET", keys.idempotency(arg.key), arg.id .. " " .. arg.fingerprint)
   end
   if unknown_lane then
-    redis.call("HSET", keys.lanes(), arg.lane, "active")
+    lanes.set(arg.lane, "active")
   end
   transition.commit(x, now_ms)
   return op.outcome("submitted", { id = arg.id, state = x.f.state })

@@ -1,5 +1,5 @@
 -- Open, pause or drain a lane in this partition.
-local keys = require("lib.keys")
+local lanes = require("lib.lanes")
 local op = require("lib.op")
 local wake = require("lib.wake")
 
@@ -9,9 +9,9 @@ return op.define({
   args = { "lane:word", "state:lane_state" },
   returns = { changed = { "from:text?" } },
   run = function(arg, now_ms)
-    local from = redis.call("HGET", keys.lanes(), arg.lane)
+    local from = lanes.state(arg.lane)
     if from ~= arg.state then
-      redis.call("HSET", keys.lanes(), arg.lane, arg.state)
+      lanes.set(arg.lane, arg.state)
     end
     if from == "paused" then
       wake.lane(arg.lane, now_ms)

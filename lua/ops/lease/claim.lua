@@ -2,6 +2,7 @@
 local due = require("lib.due")
 local granted = require("lib.granted")
 local keys = require("lib.keys")
+local lanes = require("lib.lanes")
 local lease = require("lib.lease")
 local limits = require("generated.limits")
 local op = require("lib.op")
@@ -32,9 +33,8 @@ end
 -- The index keys that this worker may take from.
 local function sources(arg)
   local list, offered = {}, offer(arg.capabilities)
-  local states = redis.call("HMGET", keys.lanes(), unpack(arg.lanes))
-  for position, lane in ipairs(arg.lanes) do
-    if states[position] ~= "paused" then
+  for _, lane in ipairs(arg.lanes) do
+    if lanes.state(lane) ~= "paused" then
       local routes = { lane }
       for _, required in ipairs(redis.call("SMEMBERS", keys.routes(lane))) do
         if covers(offered, required) then
@@ -121,7 +121,7 @@ return op.define({
     empty = { "next_at:int?", "now:int" },
   },
   run = function(arg, now_ms, now_us)
-    -- Also when the lease id is new: a call that was given up can still arrive, after its repetition.
+    -- Also when the lease id is new: a call that was given up can arrive after its repetition.
     local rows = granted.rows(arg.lease_id, arg.count, now_ms)
     if #rows > 0 then
       return op.outcome("claimed", { rows = rows, replayed = true })

@@ -1,6 +1,6 @@
 -- Reserve one execution for one worker for a moment, so that it can claim just that.
 local due = require("lib.due")
-local keys = require("lib.keys")
+local lanes = require("lib.lanes")
 local op = require("lib.op")
 local record = require("lib.record")
 local transition = require("lib.transition")
@@ -40,7 +40,7 @@ return op.define({
     end
     due.apply(x, now_ms)
     local kind = wanted[arg.of]
-    local paused = redis.call("HGET", keys.lanes(), x.f.lane) == "paused"
+    local paused = lanes.state(x.f.lane) == "paused"
     if paused or not x.f.state:find(kind.prefix) then
       return op.refuse(kind.code, { state = x.f.state, lane_paused = paused })
     end

@@ -1,5 +1,4 @@
 // Sends the operations that are issued in one tick for one partition as one server call.
-import { counts } from '../../limits.ts'
 
 /** A large value that is written beside the call, in one transaction with it. */
 export interface Attachment {
@@ -9,6 +8,8 @@ export interface Attachment {
 
 /** What one operation sends. */
 export interface Outgoing {
+  /** How many executions it may touch: what a batch is measured by. */
+  readonly weight: number
   readonly wire: readonly (string | Uint8Array)[]
   readonly attachment?: Attachment | undefined
 }
@@ -25,6 +26,12 @@ export type SendBatch = (calls: readonly PendingCall[]) => Promise<readonly unkn
 
 /** More than this in one call would hold the server up for others. */
 const batchBytesMax = 4_194_304
+
+/**
+ * A longer queue travels as several calls, so that the server works on the next one while this
+ * process reads the answers to the one before.
+ */
+const batchWeightMax = 32
 
 /**
  * Collects calls until the current tick is over, then sends them together. Calls keep their order
@@ -66,17 +73,18 @@ export class Coalescer {
 function* slices(queue: readonly PendingCall[]): Generator<readonly PendingCall[]> {
   let batch: PendingCall[] = []
   let bytes = 0
+  let weight = 0
   for (const call of queue) {
-    if (
-      batch.length === counts.batchMax ||
-      (batch.length > 0 && bytes + call.bytes > batchBytesMax)
-    ) {
+    const isFull = bytes + call.bytes > batchBytesMax || weight + call.weight > batchWeightMax
+    if (batch.length > 0 && isFull) {
       yield batch
       batch = []
       bytes = 0
+      weight = 0
     }
     batch.push(call)
     bytes += call.bytes
+    weight += call.weight
   }
   if (batch.length > 0) yield batch
 }

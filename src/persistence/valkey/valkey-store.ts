@@ -153,11 +153,14 @@ export class ValkeyStore implements Store {
     name: Name,
     args: Arguments<Name>,
   ): Outgoing {
-    if (!('input' in args) || args.input === undefined) return { wire: encodeCall(name, args) }
-    if (args.input.byteLength <= bytesMax.inlineInput) return { wire: encodeCall(name, args) }
+    if (!('input' in args) || args.input === undefined)
+      return { wire: encodeCall(name, args), weight: weightOf(args) }
+    if (args.input.byteLength <= bytesMax.inlineInput)
+      return { wire: encodeCall(name, args), weight: weightOf(args) }
     const key = inputKey(this.tag(partition), args.id)
     return {
       wire: encodeCall(name, { ...args, input: undefined }),
+      weight: 1,
       attachment: { key, value: asBuffer(args.input) },
     }
   }
@@ -257,6 +260,11 @@ function hasRows<Value extends object>(
   answer: Value,
 ): answer is Value & { readonly rows: readonly ClaimedRow[] } {
   return 'rows' in answer
+}
+
+/** A claim or a sweep may touch as many executions as it asks for. */
+function weightOf(args: object): number {
+  return 'count' in args && typeof args.count === 'number' ? Math.max(1, args.count) : 1
 }
 
 /** The key of an input, which is read and written beside the functions; see lua/lib/keys.lua. */

@@ -1,0 +1,27 @@
+-- What each lane lets through: read once per server call, however many operations ask.
+local keys = require("lib.keys")
+
+local lanes = {}
+
+-- lane → its state, or false when it is not known yet.
+local states
+
+function lanes.begin()
+  states = {}
+end
+
+function lanes.state(lane)
+  local state = states[lane]
+  if state == nil then
+    state = redis.call("HGET", keys.lanes(), lane)
+    states[lane] = state
+  end
+  return state
+end
+
+function lanes.set(lane, state)
+  states[lane] = state
+  redis.call("HSET", keys.lanes(), lane, state)
+end
+
+return lanes

@@ -1,0 +1,96 @@
+// Every row that the exploration must go through, and why each of the others cannot be reached.
+import { leafOf, lifecycleTable } from '../../src/machines/table.ts'
+
+/** Leaves that only operations which are not offered yet lead to. */
+const awaitedLeaves: ReadonlySet<string> = new Set([
+  'suspended',
+  'waitingChildren',
+  'terminal.skipped',
+])
+
+/** Events of operations that are not offered yet. */
+const awaitedEvents: ReadonlySet<string> = new Set([
+  'suspend',
+  'resume',
+  'waitChildren',
+  'childrenSettled',
+  'skip',
+])
+
+/** Ways out that no operation takes: the facts behind them cannot hold there. */
+const unreachable: readonly { readonly why: string; readonly rows: RegExp }[] = [
+  {
+    why: 'nobody has blocked, attempted or parked what does not exist yet',
+    rows: /^absent submit → (runnable\.blocked|delayed\.retry|delayed\.parked|runnable\.resumed)$/,
+  },
+  {
+    why: 'what delays is parked, and nobody can block it while it is leased',
+    rows: /^leased\.held delay → (runnable\.blocked|delayed\.start|delayed\.retry|runnable\.ready)$/,
+  },
+  {
+    why: 'the block is taken away before the work is placed',
+    rows: /^runnable\.blocked unblock → runnable\.blocked$/,
+  },
+  {
+    why: 'an ending takes blocks, waits and interrupted attempts away',
+    rows: /^terminal\.\w+ replay → (?!runnable\.ready$)/,
+  },
+]
+
+export const reachableLeaves: readonly string[] = lifecycleTable()
+  .map(({ name }) => name)
+  .filter((name) => !awaitedLeaves.has(name))
+
+/** `leaf event → leaf` of every way that the lifecycle has and that something can take. */
+export const expectedTransitions: readonly string[] = reachableLeaves.flatMap((leaf) =>
+  Object.entries(leafOf(leaf)?.on ?? {}).flatMap(([event, candidates]) =>
+    candidates
+      .filter(({ target }) => !awaitedEvents.has(event) && !awaitedLeaves.has(target))
+      .map(({ target }) => `${leaf} ${event} → ${target}`)
+      .filter((row) => !unreachable.some(({ rows }) => rows.test(row))),
+  ),
+)
+
+const fenced = ['execution_not_found', 'execution_not_active', 'stale_lease'] as const
+const lost = ['lease_expired', 'lease_revoked'] as const
+const settled = [...fenced, ...lost, 'already_settled'] as const
+
+/** Every outcome and every refusal of each operation that works on one execution. */
+export const expectedOutcomes: Readonly<Record<string, readonly string[]>> = {
+  'execution.submit': ['submitted', 'duplicate', 'lane_closed'],
+  'execution.complete': ['completed', ...settled],
+  'execution.fail': ['retry_scheduled', 'failed', ...settled],
+  'execution.cancel': ['cancelled', ...settled],
+  'execution.delay': ['delayed', ...settled, 'invalid_input'],
+  'execution.progress': ['progressed', ...fenced, ...lost],
+  'execution.block': ['blocked', 'execution_not_found', 'execution_not_eligible'],
+  'execution.unblock': ['unblocked', 'execution_not_found', 'execution_not_eligible'],
+  'execution.reprioritize': ['changed', 'execution_not_found', 'execution_not_eligible'],
+  'execution.cancel_by_operator': ['cancelled', 'execution_not_found', 'execution_not_active'],
+  'execution.replay': ['replayed', 'execution_not_found', 'execution_not_terminal'],
+  'execution.purge': ['purged', 'absent', 'execution_not_terminal'],
+  'execution.watch': ['ended', 'pending', 'execution_not_found'],
+  'lane.set_state': ['changed'],
+  'lease.claim': ['claimed', 'empty'],
+  'lease.find': ['found'],
+  'lease.claim_granted': [
+    'claimed',
+    'execution_not_found',
+    'execution_not_reclaimable',
+    'execution_not_leaseable',
+    'not_a_resumed_execution',
+    'claim_grant_expired',
+    'invalid_claim_grant',
+  ],
+  'lease.grant': [
+    'granted',
+    'execution_not_found',
+    'execution_not_eligible',
+    'execution_not_reclaimable',
+    'grant_already_exists',
+    'capability_mismatch',
+  ],
+  'lease.renew': ['renewed', ...fenced, ...lost],
+  'lease.revoke': ['revoked', 'already_lost', ...fenced],
+  'partition.sweep': ['swept'],
+}

@@ -1,0 +1,81 @@
+// Exhaustive edge refinement: from every reachable state every call, on the model and on a server.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { operationPlans } from '../../src/persistence/generated/operations.ts'
+import { Coverage } from './coverage.ts'
+import { expectedOutcomes, expectedTransitions, reachableLeaves } from './expected-rows.ts'
+import { explore } from './explore.ts'
+import { projections } from './projections.ts'
+import { type EdgeServer, shippedBuild, startEdgeServer } from './server.ts'
+
+const timeoutMs = 280_000
+
+/** How many batches are under way at once: enough to keep both sides busy. */
+const batchesMax = 4
+
+let server: EdgeServer
+const coverage = new Coverage()
+const totals = { states: 0, edges: 0, seconds: 0 }
+
+beforeAll(async () => {
+  server = await startEdgeServer()
+})
+
+afterAll(async () => {
+  await server.stop()
+  const { states, edges, seconds } = totals
+  const perSecond = Math.round(edges / seconds)
+  console.log(
+    `refinement: ${states} states, ${edges} edges, ${seconds.toFixed(1)} s, ${perSecond} edges/s, ` +
+      `${coverage.transitions.size} of ${expectedTransitions.length} transitions, ` +
+      `${coverage.rows.size} rows of leaf, operation and outcome`,
+  )
+})
+
+describe('From every state of one execution, the server does what the model does', () => {
+  it.each(projections)('within the bounds of $name', { timeout: timeoutMs }, async (projection) => {
+    const runner = await server.runner(shippedBuild())
+    const startedMs = performance.now()
+    const found: string[] = []
+    const running: Promise<void>[] = []
+    for (const expansion of explore(projection, coverage)) {
+      totals.states += 1
+      totals.edges += expansion.edges.length
+      running.push(
+        runner.differences(expansion).then((texts) => void found.push(...texts)),
+      )
+      if (running.length >= batchesMax) await running.shift()
+      if (found.length > 0) break
+    }
+    await Promise.all(running)
+    totals.seconds += (performance.now() - startedMs) / 1000
+    expect(found.join('\n\n')).toBe('')
+  })
+})
+
+describe('The exploration', () => {
+  it('visits every leaf that can be reached', () => {
+    expect([...coverage.leaves].sort()).toEqual([...reachableLeaves].sort())
+  })
+
+  it('takes every way that the lifecycle has, and no other', () => {
+    expect([...coverage.transitions].sort()).toEqual([...expectedTransitions].sort())
+  })
+
+  it('meets every outcome and every refusal, and no other', () => {
+    const expected = Object.entries(expectedOutcomes).flatMap(([name, outcomes]) =>
+      outcomes.map((outcome) => `${name} ${outcome}`),
+    )
+    expect([...coverage.outcomes].sort()).toEqual(expected.sort())
+  })
+
+  it('asks for everything but what reads alone or opens the namespace', () => {
+    const left = Object.entries(operationPlans)
+      .filter(([name, { reads }]) => !reads && !(name in expectedOutcomes))
+      .map(([name]) => name)
+    expect(left).toEqual(['partition.open'])
+    for (const [name, outcomes] of Object.entries(expectedOutcomes)) {
+      const { returns } = operationPlans[name as keyof typeof operationPlans]
+      expect(outcomes).toEqual(expect.arrayContaining(Object.keys(returns)))
+    }
+  })
+})
