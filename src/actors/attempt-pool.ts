@@ -163,7 +163,8 @@ export class AttemptPool {
     const attempts = [...this.running.values()]
     const reason = new EngineError('engine_closed', 'the worker is stopping')
     await Promise.all(
-      attempts.map(async ({ claimed, abort }) => {
+      attempts.map(async ({ claimed, abort, deadline }) => {
+        deadline?.clear()
         this.running.delete(claimed.handle.opaque)
         abort.abort(reason)
         await this.settle(claimed, handedBack)
@@ -216,6 +217,7 @@ export class AttemptPool {
   }
 
   private lose(attempt: RunningAttempt, error: EngineError): void {
+    attempt.deadline?.clear()
     this.running.delete(attempt.claimed.handle.opaque)
     attempt.abort.abort(error)
   }

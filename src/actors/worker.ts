@@ -68,21 +68,23 @@ function supervise(loop: (input: WorkerInput) => Loop) {
 export const workerMachine = setup({
   types: {} as {
     input: WorkerInput
-    context: WorkerInput & { readonly graceMs: number }
+    context: WorkerInput & { readonly drainUntilMs: number }
     events: { readonly type: 'stop'; readonly graceMs: number }
   },
   actors: {
     supervised: supervisedMachine,
-    drain: fromPromise<void, { readonly pool: AttemptPool; readonly graceMs: number }>(drain),
+    drain: fromPromise<void, DrainInput>(drain),
   },
   actions: {
+    // Another stop can only shorten what the first one granted.
     setGrace: assign({
-      graceMs: ({ context, event }) => Math.min(context.graceMs, event.graceMs),
+      drainUntilMs: ({ context, event }) =>
+        Math.min(context.drainUntilMs, Date.now() + event.graceMs),
     }),
   },
 }).createMachine({
   id: 'worker',
-  context: ({ input }) => ({ ...input, graceMs: Number.POSITIVE_INFINITY }),
+  context: ({ input }) => ({ ...input, drainUntilMs: Number.POSITIVE_INFINITY }),
   initial: 'open',
   states: {
     open: {
@@ -94,11 +96,10 @@ export const workerMachine = setup({
           on: { stop: { target: 'draining', actions: 'setGrace' } },
         },
         draining: {
-          // Another stop can only shorten the grace: it starts to count anew.
           on: { stop: { target: 'draining', reenter: true, actions: 'setGrace' } },
           invoke: {
             src: 'drain',
-            input: ({ context }) => ({ pool: context.pool, graceMs: context.graceMs }),
+            input: ({ context: { pool, drainUntilMs } }) => ({ pool, drainUntilMs }),
             onDone: '#worker.stopped',
             onError: '#worker.stopped',
           },
@@ -109,19 +110,19 @@ export const workerMachine = setup({
   },
 })
 
-/** Lets running attempts finish within the grace period, then hands the rest back. */
-async function drain({
-  input: { pool, graceMs },
-  signal,
-}: {
-  input: { readonly pool: AttemptPool; readonly graceMs: number }
-  signal: AbortSignal
-}): Promise<void> {
+interface DrainInput {
+  readonly pool: AttemptPool
+  readonly drainUntilMs: number
+}
+
+/** Lets running attempts finish until the grace is over, then hands the rest back. */
+async function drain({ input, signal }: { input: DrainInput; signal: AbortSignal }): Promise<void> {
+  const { pool, drainUntilMs } = input
   const finished = new AbortController()
   await pool.claimed()
   await Promise.race([
     pool.idle().then(() => finished.abort()),
-    pause(graceMs, AbortSignal.any([signal, finished.signal])),
+    pause(Math.max(0, drainUntilMs - Date.now()), AbortSignal.any([signal, finished.signal])),
   ])
   if (!signal.aborted) await pool.handBack()
 }

@@ -123,6 +123,9 @@ export class Engine {
     })
     this.started += 1
     const id = `worker-${this.started}`
+    if (this.actor.getSnapshot().status !== 'active') {
+      throw new EngineError('engine_closed', 'the engine was closed')
+    }
     this.actor.send({ type: 'work', id, input })
     const ref = this.actor.getSnapshot().children[id] as
       | ActorRefFrom<typeof workerMachine>
@@ -137,7 +140,7 @@ export class Engine {
   async close(options: { readonly grace?: Duration } = {}): Promise<void> {
     parseDurationMs(options.grace ?? 0, 'grace')
     await Promise.all([...this.workers].map((worker) => worker.stop(options)))
-    this.actor.send({ type: 'close' })
+    if (this.actor.getSnapshot().status === 'active') this.actor.send({ type: 'close' })
     await this.endings.close()
     await this.backend.close()
   }

@@ -76,6 +76,7 @@ export class Worker {
    */
   async stop(options: { readonly grace?: Duration } = {}): Promise<void> {
     const graceMs = parseDurationMs(options.grace ?? '30s', 'grace')
+    if (this.actor.getSnapshot().status !== 'active') return
     this.actor.send({ type: 'stop', graceMs })
     await waitFor(this.actor, (snapshot) => snapshot.status !== 'active')
   }

@@ -12,7 +12,7 @@ function refusalError(
   refusal: Refusal,
   executionId: ExecutionId | undefined,
 ): EngineError {
-  const known = refusal.code in errorCatalogue
+  const known = Object.hasOwn(errorCatalogue, refusal.code)
   const code = known ? (refusal.code as ErrorCode) : 'invariant_broken'
   const facts = Object.entries(refusal.details).map(([name, value]) => `${name} ${value}`)
   const subject = executionId === undefined ? '' : ` for execution ${executionId}`

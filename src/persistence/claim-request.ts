@@ -18,7 +18,7 @@ export function claimRequest(
   const names = [lanes].flat()
   const kinds = policy.kinds ?? ['fresh', 'resumed', 'reclaimable']
   checkWords('lanes', names, (lane) => typeof lane === 'string' && !lane.includes(','))
-  checkWords('kinds', kinds, (kind) => kind in kindLetters)
+  checkWords('kinds', kinds, (kind) => Object.hasOwn(kindLetters, kind))
   checkWhole('count', policy.count ?? 1, bounds.claim_count)
   checkWhole('maxWaitMs', policy.maxWaitMs ?? 0, bounds.span_ms)
   return {

@@ -50,20 +50,15 @@ describe.each(kinds)('cancelling on %s', (kind) => {
 
   test('frees the place of work that stops when its signal fires', async () => {
     const engine = await open()
-    const polite = task({
-      name: 'polite',
-      run: ({ signal }, waits: boolean) =>
-        waits
-          ? new Promise<string>((_resolve, reject) => {
-              signal.addEventListener('abort', () => reject(signal.reason))
-            })
-          : 'next',
-    })
-    await engine.work([polite], { lease: '150ms' })
-    const first = await engine.submit(polite, true)
-    const second = await engine.submit(polite, false)
-    await expect.poll(async () => (await first.describe())?.publicState).toBe('active')
+    const { task: slow, begun } = staged()
+    await engine.work([slow], { lease: '150ms' })
+    const first = await engine.submit(slow, undefined)
+    const second = await engine.submit(slow, undefined)
+    const attempt = await begun()
     await first.cancel()
+    attempt.fail(await attempt.aborted)
+    const next = await begun()
+    next.finish('next')
     expect(await second.result()).toBe('next')
   })
 

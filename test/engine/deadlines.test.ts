@@ -17,11 +17,23 @@ describe.each(kinds)('a deadline on %s', (kind) => {
     expect(await execution.describe()).toMatchObject({ publicState: 'expired', totalAttempts: 0 })
   })
 
-  test('ends an execution that is delayed beyond it', async () => {
+  test('ends an execution whose next attempt would come later', async () => {
+    const engine = await open()
+    const retry = { attempts: 2, delay: '1h' } as const
+    const failing = task({ name: 'failing', retry, run: () => Promise.reject(new Error('no')) })
+    await engine.work([failing])
+    const execution = await engine.submit(failing, undefined, { deadline: '80ms' })
+    await refusal(execution.result(), 'execution_expired', { reason: 'deadline' })
+    expect(await execution.describe()).toMatchObject({ totalAttempts: 1 })
+  })
+
+  test('that leaves no time to run is refused', async () => {
     const engine = await open()
     const { task: idle } = staged()
-    const execution = await engine.submit(idle, undefined, { deadline: '60ms', delay: '1h' })
-    await refusal(execution.result(), 'execution_expired', { reason: 'deadline' })
+    const options = { deadline: '60ms', delay: '1h' } as const
+    await refusal(engine.submit(idle, undefined, options), 'invalid_input', {
+      argument: 'deadline',
+    })
   })
 
   test('ends an execution that is worked on, and its signal fires', async () => {

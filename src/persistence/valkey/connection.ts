@@ -99,7 +99,8 @@ async function connectCluster(single: Redis, options: ConnectionOptions): Promis
     enableReadyCheck: true,
     lazyConnect: true,
     clusterRetryStrategy: reconnectDelayMs,
-    retryDelayOnFailover: 50,
+    // What may have been performed is repeated by us alone, where it is known to be a repetition.
+    retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 50,
     maxRedirections: 8,
   })
