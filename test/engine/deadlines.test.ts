@@ -17,13 +17,13 @@ describe.each(kinds)('a deadline on %s', (kind) => {
     expect(await execution.describe()).toMatchObject({ publicState: 'expired', totalAttempts: 0 })
   })
 
-  test('ends an execution whose next attempt would come later', async () => {
+  test('that leaves no time for another attempt makes a failure the last one', async () => {
     const engine = await open()
     const retry = { attempts: 2, delay: '1h' } as const
     const failing = task({ name: 'failing', retry, run: () => Promise.reject(new Error('no')) })
     await engine.work([failing])
-    const execution = await engine.submit(failing, undefined, { deadline: '80ms' })
-    await refusal(execution.result(), 'execution_expired', { reason: 'deadline' })
+    const execution = await engine.submit(failing, undefined, { deadline: '1m' })
+    await refusal(execution.result(), 'execution_failed', { message: 'no' })
     expect(await execution.describe()).toMatchObject({ totalAttempts: 1 })
   })
 
