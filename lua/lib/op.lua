@@ -272,8 +272,22 @@ local function unwrap(text)
   return text:sub(2)
 end
 
+-- Room for most operations' arguments; see lib/record.
+local function empty_arguments()
+  return {
+    id = nil,
+    attempt = nil,
+    lease_id = nil,
+    epoch = nil,
+    digest = nil,
+    a = nil,
+    b = nil,
+    c = nil,
+  }
+end
+
 local function decode(spec, args, first)
-  local arg, plan = {}, spec.plan
+  local arg, plan = empty_arguments(), spec.plan
   for position = 1, #plan do
     local slot = plan[position]
     local text = args[first + position - 1]

@@ -3,23 +3,53 @@ local keys = require("lib.keys")
 
 local record = {}
 
+-- Room for the fields that most executions have: a table that grows field by field is laid out
+-- anew at every doubling, which costs more than all else that is done with it.
+local function empty_fields()
+  return {
+    attempt = nil,
+    created_at = nil,
+    ended_at = nil,
+    epoch = nil,
+    expires_at = nil,
+    lane = nil,
+    large = nil,
+    lease_id = nil,
+    lease_ms = nil,
+    retry = nil,
+    settled = nil,
+    started_at = nil,
+    state = nil,
+    task = nil,
+    updated_at = nil,
+    worker = nil,
+  }
+end
+
+-- Room for the names of the fields that one operation changes.
+local function empty_names()
+  return { nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }
+end
+
 local function fresh(id, key, fields)
-  return { id = id, key = key, f = fields, dirty = {}, names = {} }
+  local timed = fields.deadline_at ~= nil or fields.grant_until ~= nil
+  return { id = id, key = key, f = fields, names = empty_names(), changes = 0, timed = timed }
 end
 
 function record.new(id)
-  return fresh(id, keys.execution(id), {})
+  return fresh(id, keys.execution(id), empty_fields())
 end
 
 -- Returns nil when there is no such execution.
 function record.load(id)
   local key = keys.execution(id)
   local flat = redis.call("HGETALL", key)
-  if #flat == 0 then
+  local count = #flat
+  if count == 0 then
     return nil
   end
-  local fields = {}
-  for position = 1, #flat, 2 do
+  local fields = empty_fields()
+  for position = 1, count, 2 do
     fields[flat[position]] = flat[position + 1]
   end
   return fresh(id, key, fields)
@@ -29,15 +59,12 @@ end
 -- server writes a number's digits in full; only Lua's own conversion to text would lose some.
 function record.set(x, name, value)
   local f = x.f
-  if f[name] == value then
-    return
-  end
-  f[name] = value
-  local dirty = x.dirty
-  if not dirty[name] then
-    dirty[name] = true
-    local names = x.names
-    names[#names + 1] = name
+  if f[name] ~= value then
+    f[name] = value
+    -- A field that changes twice is named twice, and written twice alike.
+    local changes = x.changes + 1
+    x.changes = changes
+    x.names[changes] = name
   end
 end
 
@@ -45,10 +72,45 @@ function record.number(x, name)
   return tonumber(x.f[name])
 end
 
+local function write(x, set, sets, gone, gones)
+  if sets > 0 then
+    redis.call("HSET", x.key, unpack(set, 1, sets))
+  end
+  if gones > 0 then
+    redis.call("HDEL", x.key, unpack(gone, 1, gones))
+  end
+end
+
 function record.save(x)
   local f, names = x.f, x.names
-  local set, gone, sets, gones = {}, {}, 0, 0
-  for position = 1, #names do
+  local set = {
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+    nil,
+  }
+  local gone, sets, gones = {}, 0, 0
+  for position = 1, x.changes do
     local name = names[position]
     local value = f[name]
     if value == nil then
@@ -60,14 +122,8 @@ function record.save(x)
       sets = sets + 2
     end
   end
-  local key = x.key
-  if sets > 0 then
-    redis.call("HSET", key, unpack(set))
-  end
-  if gones > 0 then
-    redis.call("HDEL", key, unpack(gone))
-  end
-  x.dirty, x.names = {}, {}
+  write(x, set, sets, gone, gones)
+  x.changes = 0
 end
 
 return record

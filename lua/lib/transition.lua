@@ -100,13 +100,15 @@ local function timer_of(x)
   return earliest(record.number(x, "deadline_at"), record.number(x, "grant_until"))
 end
 
+-- Returns whether there is one now.
 local function save_timer(x)
   local at_ms = timer_of(x)
-  if at_ms ~= nil then
-    pending.add_row(keys.timers(), x.id, at_ms)
-  else
+  if at_ms == nil then
     pending.remove_row(keys.timers(), x.id)
+    return false
   end
+  pending.add_row(keys.timers(), x.id, at_ms)
+  return true
 end
 
 local function announce(x, index, at_ms, now_ms)
@@ -120,7 +122,6 @@ end
 -- Writes the execution and moves or rescores its index row. Nothing in here can fail.
 function transition.commit(x, now_ms)
   record.set(x, "updated_at", now_ms)
-  local timed = x.dirty.deadline_at or x.dirty.grant_until or (x.dirty.state and x.f.deadline_at)
   local leaf = leaf_of(x)
   local left = x.left or leaf
   record.save(x)
@@ -137,8 +138,8 @@ function transition.commit(x, now_ms)
   if routed[leaf.index] and x.f.capabilities ~= nil then
     redis.call("SADD", keys.routes(x.f.lane), x.f.capabilities)
   end
-  if timed then
-    save_timer(x)
+  if x.timed or x.f.deadline_at ~= nil or x.f.grant_until ~= nil then
+    x.timed = save_timer(x)
   end
   announce(x, leaf.index, at_ms, now_ms)
   x.left = nil

@@ -228,11 +228,15 @@ export function describeRetry(open: Open): void {
       })
     })
 
-    it('start without the progress of the attempt before', async () => {
+    it.each([
+      ['percent', 80, undefined],
+      ['message', undefined, 'nearly'],
+      ['percent and message', 80, 'nearly'],
+    ] as const)('start without the %s of the attempt before', async (_what, percent, message) => {
       const { backend, clock } = await open()
       const retry = { attempts: 2, delayMs: 1 }
       const { executionId, handle } = await submitAndClaim(backend, { retry })
-      await backend.progress(handle, 80, 'nearly')
+      await backend.progress(handle, percent, message)
       await backend.fail(handle, { message: 'oops' }, 'transient')
       await clock.advance(1)
       await claimOne(backend)

@@ -97,8 +97,13 @@ export const projections: readonly Projection[] = [
   {
     name: 'retries',
     submissions: [
-      { ...plain, retry: retry(), attempt_timeout_ms: 700, deadline_ms: 3000, reclaims_max: 0 },
-      { ...plain, retry: retry({ ...growing, jitter: true }), reclaims_max: 1 },
+      { ...plain, retry: retry(), deadline_ms: 3000, reclaims_max: 0 },
+      {
+        ...plain,
+        retry: retry({ ...growing, jitter: true }),
+        attempt_timeout_ms: 700,
+        reclaims_max: 0,
+      },
     ],
     within: within({ attempts: 3, reclaims: 1, retries: 2 }),
   },
@@ -134,7 +139,7 @@ export const projections: readonly Projection[] = [
   },
   {
     name: 'progress',
-    submissions: [{ ...plain, retry: retry({ attempts: 2 }), reclaims_max: 0 }],
-    within: within({ attempts: 2, retries: 1, replays: 1, mayProgress: true }),
+    submissions: [{ ...plain, reclaims_max: 0 }],
+    within: within({ attempts: 2, replays: 1, mayProgress: true }),
   },
 ]

@@ -3,14 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { operationPlans } from '../../src/persistence/generated/operations.ts'
 import { Coverage } from './coverage.ts'
 import { expectedOutcomes, expectedTransitions, reachableLeaves } from './expected-rows.ts'
-import { explore } from './explore.ts'
 import { projections } from './projections.ts'
+import { refine } from './refine.ts'
 import { type EdgeServer, shippedBuild, startEdgeServer } from './server.ts'
 
 const timeoutMs = 280_000
-
-/** How many batches are under way at once: enough to keep both sides busy. */
-const batchesMax = 4
 
 let server: EdgeServer
 const coverage = new Coverage()
@@ -34,21 +31,11 @@ afterAll(async () => {
 describe('From every state of one execution, the server does what the model does', () => {
   it.each(projections)('within the bounds of $name', { timeout: timeoutMs }, async (projection) => {
     const runner = await server.runner(shippedBuild())
-    const startedMs = performance.now()
-    const found: string[] = []
-    const running: Promise<void>[] = []
-    for (const expansion of explore(projection, coverage)) {
-      totals.states += 1
-      totals.edges += expansion.edges.length
-      running.push(
-        runner.differences(expansion).then((texts) => void found.push(...texts)),
-      )
-      if (running.length >= batchesMax) await running.shift()
-      if (found.length > 0) break
-    }
-    await Promise.all(running)
-    totals.seconds += (performance.now() - startedMs) / 1000
-    expect(found.join('\n\n')).toBe('')
+    const refined = await refine(runner, projection, coverage)
+    totals.states += refined.states
+    totals.edges += refined.edges
+    totals.seconds += refined.seconds
+    expect(refined.differences.join('\n\n')).toBe('')
   })
 })
 

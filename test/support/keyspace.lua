@@ -106,15 +106,48 @@ local function dump(tag)
   return table.concat(out)
 end
 
--- The whole database as the server itself serialises it: quicker than `dump`, but equal contents may
--- look different when they came about in different ways.
+-- Every key as the server itself serialises it: quicker than `dump`, but equal contents may look
+-- different when they came about in different ways.
 local function serialised()
-  local keys = redis.call("KEYS", "*")
-  local count = #keys
-  for position = 1, count do
-    keys[count + position] = redis.call("DUMP", keys[position])
+  local values, count = {}, 0
+  for _, key in ipairs(redis.call("KEYS", "*")) do
+    values[key], count = redis.call("DUMP", key), count + 1
   end
-  return table.concat(keys, "\n")
+  return { values = values, count = count }
+end
+
+-- The keys whose value is not what it was, and how many are as they were.
+local function differing(loaded)
+  local found, kept = {}, 0
+  for _, key in ipairs(redis.call("KEYS", "*")) do
+    if redis.call("DUMP", key) == loaded.values[key] then
+      kept = kept + 1
+    else
+      found[#found + 1] = key
+    end
+  end
+  return found, kept
+end
+
+-- Takes back what was done to these keys, and brings back those that are gone.
+local function restore(loaded, found, kept)
+  for _, key in ipairs(found) do
+    local value = loaded.values[key]
+    kinds[key] = nil
+    if value == nil then
+      redis.call("DEL", key)
+    else
+      redis.call("RESTORE", key, 0, value, "REPLACE")
+      kept = kept + 1
+    end
+  end
+  if kept < loaded.count then
+    for key, value in pairs(loaded.values) do
+      if redis.call("EXISTS", key) == 0 then
+        redis.call("RESTORE", key, 0, value)
+      end
+    end
+  end
 end
 
 -- Nothing of ours expires by the server's own clock.
@@ -183,24 +216,23 @@ end
 -- those; then for each edge the time, the number of its parts, the parts of the call.
 local function run_edges(tag, args, answer)
   local state_last = 1 + tonumber(args[1])
-  local tags, answers, position, fresh = { tag }, {}, state_last + 1, false
-  local before, loaded
+  clear()
+  load(tag, args, 2, state_last)
+  local loaded, before = serialised(), dump(tag)
+  local tags, answers, position = { tag }, {}, state_last + 1
   while position <= #args do
-    if not fresh then
-      clear()
-      load(tag, args, 2, state_last)
-      loaded = serialised()
-      before = before or dump(tag)
-    end
     local last = position + 1 + tonumber(args[position + 1])
     clock.set(tonumber(args[position]))
     local replies = op.serve(tags, { unpack(args, position + 2, last) }, false)
     begin()
     put_reply(replies.err and replies or replies[1])
-    local reply = table.concat(out)
-    -- A call that changed nothing leaves the state ready for the next one.
-    fresh = serialised() == loaded
-    answers[#answers + 1] = answer(reply, fresh and before or dump(tag))
+    local reply, after = table.concat(out), before
+    local found, kept = differing(loaded)
+    if #found > 0 or kept < loaded.count then
+      after = dump(tag)
+      restore(loaded, found, kept)
+    end
+    answers[#answers + 1] = answer(reply, after)
     position = last + 1
   end
   clear()

@@ -4,12 +4,14 @@ import { type Flavour, type RunningServer, startServer } from '../../../scripts/
 import type { OperationName } from '../../../src/persistence/contract.ts'
 import { operationPlans } from '../../../src/persistence/generated/operations.ts'
 import { createBackend } from '../../../src/persistence/store-backend.ts'
+import { encodeCall } from '../../../src/persistence/valkey/codec.ts'
 import { openValkeyStore } from '../../../src/persistence/valkey/valkey-store.ts'
+import { fittingArguments } from '../../support/fitting-calls.ts'
 import { dumpServers, restoreServer, saveServer } from '../../support/keyspace-dump.ts'
 import { bring, reachableLeaves } from '../../support/leaves.ts'
 import { ObservedStore } from '../../support/observed-store.ts'
 import { Random } from '../../support/random.ts'
-import { settableServerClock, startMs, testLibrary } from '../../support/settable-clock.ts'
+import { settableServerClock, testLibrary } from '../../support/settable-clock.ts'
 import { plainClient } from '../../support/valkey-server.ts'
 import { learnBatches } from '../../support/wire.ts'
 
@@ -40,43 +42,9 @@ async function prepare(flavour: Flavour) {
 
 type Ground = Awaited<ReturnType<typeof prepare>>
 
-/** A call that fits the plan of its operation, for one of the executions. */
-function fitting(random: Random, ground: Ground, name: OperationName): Map<string, Wire> {
-  const { id, handle } = random.one(ground.brought)
-  const [, , attempt = '0', leaseId = 'nobody.1', epoch = '1'] = handle?.opaque.split('|') ?? []
-  const values: Readonly<Record<string, readonly string[]>> = {
-    id: [id.split('-')[1] ?? ''],
-    index: [attempt],
-    word: [leaseId, 'reason', 'worker'],
-    epoch: [epoch],
-    digest: ['d'.repeat(22)],
-    lane_state: ['active', 'paused', 'draining'],
-    lanes: [
-      reachableLeaves
-        .join(',')
-        .slice(0, 60)
-        .replace(/,[^,]*$/, ''),
-      'leased.expired',
-    ],
-    grant_of: ['runnable', 'leased'],
-    kinds: ['frc', 'f'],
-    class: ['transient', 'permanent'],
-    capabilities: ['', 'a,b'],
-    retry: ['3 fixed 1000 60000 2000 0 ti'],
-    tags: ['{}'],
-    ms: [String(startMs + 5000)],
-    lease_ms: ['1000'],
-    attempt_timeout_ms: ['1000'],
-    grant_ms: ['1000'],
-    flag: ['0', '1'],
-  }
-  const wire = new Map<string, Wire>()
-  for (const { name: argument, type, optional } of operationPlans[name].args) {
-    const text = random.one(values[type] ?? ['7'])
-    const isAbsent = optional && random.below(2) === 0
-    wire.set(argument, isAbsent ? '0' : optional ? `1${text}` : text)
-  }
-  return wire
+/** The arguments, in wire order, of a call that fits the plan of its operation. */
+function fitting(random: Random, { brought }: Ground, name: OperationName): Wire[] {
+  return encodeCall(name, fittingArguments(random, brought, name)).slice(1) as Wire[]
 }
 
 const garbage: readonly Wire[] = [
@@ -97,7 +65,7 @@ function anything(random: Random): Wire {
 
 /** A fitting call in which some arguments, or their number, or the operation is garbage. */
 function spoilt(random: Random, ground: Ground, name: OperationName): Wire[] {
-  const args = [...fitting(random, ground, name).values()]
+  const args = fitting(random, ground, name)
   const optional = operationPlans[name].args.map((plan) => plan.optional)
   for (let times = 1 + random.below(2); times > 0 && args.length > 0; times--) {
     const at = random.below(args.length)
@@ -162,8 +130,8 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
       const random = new Random(`batch ${name}`)
       const { redis, dump } = ground
       const good = ['lane.set_state', 'good', 'paused']
-      const short = [name, ...[...fitting(random, ground, name).values()].slice(1)]
-      const long = [name, ...fitting(random, ground, name).values(), 'more']
+      const short = [name, ...fitting(random, ground, name).slice(1)]
+      const long = [name, ...fitting(random, ground, name), 'more']
       const bad = operationPlans[name].args.length > 0 ? [short, long] : [long]
       const before = await dump()
       for (const wire of [...bad, ['no.operation'], ['']]) {
@@ -190,7 +158,7 @@ describe.each(['valkey', 'redis'] as const)('Garbage on %s', (flavour) => {
     const before = await dump()
     for (const [name, { reads }] of Object.entries(operationPlans)) {
       const random = new Random(`reading ${name}`)
-      const args = [...fitting(random, ground, name as OperationName).values()]
+      const args = fitting(random, ground, name as OperationName)
       const [library = '', ...wire] = ground.batchOf(tag, [name, ...args]) as string[]
       const call = redis.call('FCALL_RO', `${library}_read`, ...wire)
       if (reads) expect(await call).toBeInstanceOf(Array)

@@ -1,0 +1,134 @@
+// The server's code refuses the same arguments as the client's, to the last value.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bounds, bytesMax, counts } from '../../../src/limits.ts'
+import { checkArguments } from '../../../src/persistence/arguments.ts'
+import type { OperationName } from '../../../src/persistence/contract.ts'
+import { operationPlans } from '../../../src/persistence/generated/operations.ts'
+import { encodeCall } from '../../../src/persistence/valkey/codec.ts'
+import { fittingArguments } from '../../support/fitting-calls.ts'
+import { Random } from '../../support/random.ts'
+import { settableServerClock, startMs, testLibrary } from '../../support/settable-clock.ts'
+import { useServer } from '../../support/valkey-server.ts'
+import { type BatchOf, learnBatches } from '../../support/wire.ts'
+
+const at = useServer()
+const nobody = { id: `0-${'0'.repeat(26)}`, handle: undefined }
+let batchOf: BatchOf
+
+beforeAll(async () => {
+  await settableServerClock([at.redis])
+  batchOf = await learnBatches(at.server.url, testLibrary.name)
+})
+afterAll(async () => void (await at.redis.flushall()))
+
+const sized = (...sizes: number[]) =>
+  sizes.flatMap((size) => ['x'.repeat(size), 'ü'.repeat(size / 2)])
+const list = (count: number, length = 1) => Array(count).fill('x'.repeat(length)).join(',')
+
+const day = 86_400_000
+const policies = [
+  ...['1 fixed 1 1 1000 0 ', '10001 exponential 1 1 1000 1 tpioc', '0 fixed 1 1 1000 0 t'],
+  ...['10002 fixed 1 1 1000 0 t', '2 fixed 0 1 1000 0 t', '2 fixed 1 0 1000 0 t'],
+  ...[`2 fixed ${30 * day} 1 1000 0 t`, `2 fixed ${30 * day + 1} 1 1000 0 t`],
+  ...[`2 fixed 1 ${30 * day} 1000 0 t`, `2 fixed 1 ${30 * day + 1} 1000 0 t`],
+  ...['2 fixed 1 1 999 0 t', '2 fixed 1 1 100000 0 t', '2 fixed 1 1 100001 0 t'],
+  ...[
+    '2 linear 1 1 1000 0 t',
+    '2 fixed 1 1 1000 2 t',
+    '2 fixed 1 1 1000 0 x',
+    '2 fixed 1 1 1000 0',
+  ],
+  ...['', '2', ' 2 fixed 1 1 1000 0 t', '2 fixed 1 1 1000 0 t ', '2  fixed 1 1 1000 0 t'],
+  ...['-2 fixed 1 1 1000 0 t', '2 fixed 1.5 1 1000 0 t', '2 fixed 1e3 1 1000 0 t'],
+  ...[`${'0'.repeat(42)}2 fixed 1 1 1000 0 t`, `${'0'.repeat(43)}2 fixed 1 1 1000 0 t`],
+]
+
+const words = [
+  '',
+  'x',
+  'a b',
+  'a,b',
+  'a|b',
+  'a\nb',
+  'a\u0000b',
+  'a\u007f',
+  '\u00a0',
+  '{:}',
+  '%s',
+  'Ä',
+]
+
+/** Values on both sides of every border that a type has. */
+const edges: Readonly<Record<string, readonly unknown[]>> = {
+  id: [
+    '0'.repeat(25),
+    '0'.repeat(26),
+    '0'.repeat(27),
+    ...[...'iloujkmnz_-'].map((c) => c.repeat(26)),
+  ],
+  digest: [
+    'd'.repeat(21),
+    'd'.repeat(22),
+    'd'.repeat(23),
+    ...[...'-_+=/ '].map((c) => c.repeat(22)),
+  ],
+  word: [...words, ...sized(64, 65, 66)],
+  lease_stem: [...words, ...sized(60, 61, 62)],
+  text: ['', 'a\u0000b', ...sized(2048, 2049, 2050)],
+  tags: ['', ...sized(bytesMax.tags, bytesMax.tags + 1)],
+  input: [0, 1, bytesMax.input, bytesMax.input + 1].map((size) => Buffer.alloc(size)),
+  failure: [0, 1, bytesMax.failure, bytesMax.failure + 1].map((size) => Buffer.alloc(size)),
+  flag: [true, false],
+  class: ['', 'transient', 'Transient', 'transient ', 't', 'permanent,transient', 'cancelled'],
+  lane_state: ['', 'active', 'closed', 'paused ', 'draining'],
+  grant_of: ['', 'runnable', 'leased', 'held', 'leased '],
+  kinds: ['', 'f', 'frc', 'cfr', 'ff', 'x', 'fx', 'F', 'f,r'],
+  capabilities: [
+    ...['', 'a', ',a', 'a,', 'a,,b', ',', 'a b', 'a|b', 'a,b c', 'a\u007f', 'a=1', 'ä,ö'],
+    ...[list(256), list(257), list(1, 4096), list(1, 4097), list(64, 63), `${list(64, 63)}xx`],
+  ],
+  lanes: [
+    ...['', 'a', ',a', 'a,', 'a,,b', ',', 'a b', 'a|b', 'a,b c'],
+    ...[list(1, 64), list(1, 65), list(counts.lanesPerClaimMax, 64)],
+    ...[list(counts.lanesPerClaimMax), list(counts.lanesPerClaimMax + 1)],
+  ],
+  retry: policies,
+}
+
+function edgesOf(type: string): readonly unknown[] {
+  const known = edges[type]
+  if (known !== undefined) return known
+  const { min, max } = bounds[type as keyof typeof bounds]
+  return [-1, min - 1, min, min + 1, max - 1, max, max + 1, Number.NaN, 1.5, '', ' 1']
+}
+
+const isRefused = (check: () => unknown) => {
+  try {
+    check()
+    return false
+  } catch {
+    return true
+  }
+}
+
+describe.each(Object.keys(operationPlans) as OperationName[])('%s', (name) => {
+  const random = new Random(name)
+  test.each(operationPlans[name].args)(
+    'refuses the same values of $name as the client does',
+    async ({ name: argument, type }) => {
+      for (const value of edgesOf(type)) {
+        // A year ahead is no border of the type: only the clock of the server knows it.
+        if (argument === 'until_ms' && Number(value) > startMs) continue
+        const args = { ...fittingArguments(random, [nobody], name), [argument]: value }
+        const wire = batchOf('{hf:bounds:0}', encodeCall(name, args)) as string[]
+        const [reply = []] = (await at.redis.call('FCALL', ...wire)) as string[][]
+        const [outcome, code, , refusedArgument] = reply
+        const isTold = outcome === 'refused' && code === 'invalid_input'
+        const shown = `${argument} = ${String(value).slice(0, 100)} (${String(value).length})`
+        expect(isTold && refusedArgument === argument, shown).toBe(
+          isRefused(() => checkArguments(name, args)),
+        )
+      }
+    },
+  )
+})

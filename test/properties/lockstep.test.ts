@@ -1,0 +1,85 @@
+// Random sequences of all operations on the model and on a server, in lockstep.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readRefusalCodes } from '../../scripts/lua-contracts.ts'
+import { observingLibrary } from '../support/observing-library.ts'
+import type { Performed } from './checkers/performed.ts'
+import { type Seed, seedsOf } from './choices.ts'
+import { commands } from './commands/table.ts'
+import { Coverage } from './coverage.ts'
+import { runOnModel } from './model-run.ts'
+import { type LockstepServer, startLockstep, written } from './server-run.ts'
+
+const runs = Number(process.env['HOLDFAST_PROPERTY_RUNS'] ?? 1000)
+const commandsPerRun = 50
+/** A gate of a busy machine with two cores. */
+const timeoutMs = Math.max(120_000, runs * 300)
+const file = join(import.meta.dirname, 'failing-seeds.json')
+
+interface FailingSeed {
+  readonly seed: number
+  readonly path: string
+}
+
+let server: LockstepServer
+const coverage = new Coverage()
+let totalMs = 0
+
+beforeAll(async () => {
+  server = await startLockstep(observingLibrary())
+})
+
+afterAll(async () => {
+  await server.stop()
+  const steps = [...coverage.counts.values()].reduce((sum, count) => sum + count, 0)
+  console.log(`lockstep: ${steps} calls, ${(totalMs / 1000).toFixed(1)} s\n${coverage.table()}`)
+})
+
+/** The steps of a failing sequence, to be read by whoever looks for the fault. */
+function trace(performed: readonly Performed[]): string {
+  const line = ({ nowMs, call, first }: Performed) =>
+    `at ${nowMs} ${call.name} ${written(call.args)}${first === undefined ? '' : ' (again)'}`
+  return performed.map(line).join('\n')
+}
+
+async function inLockstep(seeds: readonly Seed[]): Promise<void> {
+  const { performed, problem } = await runOnModel(seeds)
+  if (problem !== undefined) throw new Error(`${problem}\n${trace(performed)}`)
+  const difference = await server.difference(performed)
+  if (difference !== undefined) throw new Error(`${difference}\n${trace(performed)}`)
+  for (const step of performed) coverage.add(step)
+}
+
+const sequences = fc.asyncProperty(seedsOf(commands.length, commandsPerRun), inLockstep)
+
+function failingSeeds(): FailingSeed[] {
+  return JSON.parse(readFileSync(file, 'utf8')) as FailingSeed[]
+}
+
+describe('Model and server', () => {
+  it('agree on every sequence that they once did not agree on', { timeout: timeoutMs }, async () => {
+    for (const { seed, path } of failingSeeds()) {
+      await fc.assert(sequences, { seed, path, numRuns: 1, endOnFailure: true })
+    }
+  })
+
+  it('agree on every answer and all that is stored', { timeout: timeoutMs }, async () => {
+    const startedMs = performance.now()
+    const report = await fc.check(sequences, { numRuns: runs })
+    totalMs = performance.now() - startedMs
+    if (!report.failed) return
+    const path = report.counterexamplePath ?? ''
+    const failing = [...failingSeeds(), { seed: report.seed, path }]
+    writeFileSync(file, `${JSON.stringify(failing, undefined, 2)}\n`)
+    const why = report.errorInstance instanceof Error ? report.errorInstance.message : ''
+    expect.fail(`seed ${report.seed}, path ${path}\n${why}`)
+  })
+
+  it('were asked for every outcome and every refusal', () => {
+    expect(coverage.missing()).toEqual([])
+    const codes = [...readRefusalCodes()]
+    expect(codes.filter((code) => !coverage.refusals.has(code))).toEqual([])
+  })
+})

@@ -1,0 +1,178 @@
+// Runs a sequence on a server through the real store, and tells where it differs from the model.
+import { isDeepStrictEqual } from 'node:util'
+import type { Bundle } from '../../scripts/bundle-lua.ts'
+import { type RunningServer, startServer } from '../../scripts/servers.ts'
+import { bytesMax } from '../../src/limits.ts'
+import type { Answer, OperationName } from '../../src/persistence/contract.ts'
+import type { Reply } from '../../src/persistence/valkey/codec.ts'
+import type { Connection } from '../../src/persistence/valkey/connection.ts'
+import { openValkeyStore, ValkeyStore } from '../../src/persistence/valkey/valkey-store.ts'
+import { sha1 } from '../support/canonical.ts'
+import type { Performed } from './checkers/performed.ts'
+
+const namespace = 'properties'
+const tag = `{hf:${namespace}:0}`
+
+export interface LockstepServer {
+  /** The first step at which the server differs from the model, as text; undefined for none. */
+  difference(performed: readonly Performed[]): Promise<string | undefined>
+  stop(): Promise<void>
+}
+
+/** With `HOLDFAST_PROPERTY_FLAVOUR=redis` the server is a Redis. */
+export async function startLockstep(library: Bundle): Promise<LockstepServer> {
+  // Sorted dumps must not depend on the language of whoever runs the tests.
+  process.env['LC_ALL'] = 'C'
+  const flavour = process.env['HOLDFAST_PROPERTY_FLAVOUR'] === 'redis' ? 'redis' : 'valkey'
+  const server: RunningServer = await startServer({ flavour })
+  const { url } = server
+  let connection: Connection | undefined
+  const store = await openValkeyStore({
+    url,
+    namespace,
+    library,
+    wrapConnection: (real) => {
+      connection = real
+      return real
+    },
+  })
+  const run = new ServerRun(store, connection as Connection, library, url)
+  return {
+    difference: (performed) => run.difference(performed),
+    async stop() {
+      await store.close()
+      await server.stop()
+    },
+  }
+}
+
+type Outcome = { readonly answer: Answer<OperationName> } | { readonly error: unknown }
+
+class ServerRun {
+  private readonly store: ValkeyStore
+  private readonly connection: Connection
+  private readonly library: Bundle
+  private readonly url: string
+
+  constructor(store: ValkeyStore, connection: Connection, library: Bundle, url: string) {
+    this.store = store
+    this.connection = connection
+    this.library = library
+    this.url = url
+  }
+
+  /** Sends all steps at once, each with its time before and a digest of everything after it. */
+  async difference(performed: readonly Performed[]): Promise<string | undefined> {
+    await this.begin()
+    const sent = performed.map((step) => this.send(step))
+    const results = await Promise.all(sent)
+    const expiring = await this.connection.send('FCALL', [`${this.library.name}_expiring`, 0])
+    if ((expiring as readonly Reply[]).length > 0) return 'the server lets keys expire'
+    const at = results.findIndex(([outcome, digest], index) => {
+      const step = performed[index] as Performed
+      return digest !== sha1(step.after.text) || !agrees(step, outcome)
+    })
+    if (at === -1) return undefined
+    const outcome = results[at]?.[0] as Outcome
+    return this.describe(performed.slice(0, at + 1), outcome)
+  }
+
+  private async begin(): Promise<void> {
+    await this.connection.send('FLUSHDB', [])
+    await this.store.claimNamespace()
+  }
+
+  /**
+   * A store of its own for each step, on the one connection: calls of one store would travel
+   * together, under one time.
+   */
+  private async send(step: Performed): Promise<[Outcome, string]> {
+    const { name, args } = step.call
+    let digest: Promise<Reply> = Promise.resolve(null)
+    let inputs: Promise<Reply> | undefined
+    const watched = (perform: () => Promise<Reply>) => {
+      void this.fcall('clock', [], [step.nowMs])
+      const reply = perform()
+      digest = this.fcall('digest', [tag], [])
+      // Later steps are on their way already and may purge what this one has to fetch.
+      const keys = largeInputs(step)
+      inputs = keys.length === 0 ? undefined : this.connection.send('MGET', keys)
+      return reply
+    }
+    const connection: Connection = Object.assign(Object.create(this.connection) as Connection, {
+      send: (command: string, parts: readonly (string | number | Uint8Array)[]) => {
+        if (command === 'FCALL') return watched(() => this.connection.send(command, parts))
+        if (command === 'MGET' && isDeepStrictEqual(parts, largeInputs(step))) return inputs
+        throw new Error(`unexpected ${command} ${parts.join(' ')}`)
+      },
+      transact: (commands: Parameters<Connection['transact']>[0]) =>
+        watched(() => this.connection.transact(commands)),
+    })
+    const options = { url: this.url, namespace }
+    const store = new ValkeyStore(connection, this.library, options, 'memory')
+    const outcome = await store.call(0, name, args as never).then(
+      (answer): Outcome => ({ answer }),
+      (error: unknown): Outcome => ({ error }),
+    )
+    return [outcome, String(await digest)]
+  }
+
+  private fcall(
+    suffix: string,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<Reply> {
+    const parts = [`${this.library.name}_${suffix}`, keys.length, ...keys, ...args]
+    return this.connection.send('FCALL', parts)
+  }
+
+  private async describe(performed: readonly Performed[], outcome: Outcome): Promise<string> {
+    const last = performed.at(-1) as Performed
+    await this.begin()
+    await Promise.all(performed.map((step) => this.send(step)))
+    const dump = (await this.fcall('dump', [tag], [])) as Buffer
+    const answer = 'answer' in outcome ? written(outcome.answer) : String(outcome.error)
+    return [
+      `model answers  ${written(last.answer)}`,
+      `server answers ${answer}`,
+      ...firstDifference(last.after.text, dump.toString('latin1')),
+    ].join('\n')
+  }
+}
+
+/** Keys of the inputs that a claim's rows do not carry. */
+function largeInputs({ answer }: Performed): string[] {
+  if (!('rows' in answer)) return []
+  const large = answer.rows.filter(({ input }) => (input?.byteLength ?? 0) > bytesMax.inlineInput)
+  return large.map(({ id }) => `${tag}:in:${id}`)
+}
+
+function agrees(step: Performed, outcome: Outcome): boolean {
+  return 'answer' in outcome && written(step.answer) === written(outcome.answer)
+}
+
+/** One text for equal values, whatever the order of their fields. */
+export function written(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) => {
+    if (isJsonBuffer(part)) return Buffer.from(part.data).toString('hex')
+    if (part instanceof Uint8Array) return Buffer.from(part).toString('hex')
+    if (part === null || typeof part !== 'object' || Array.isArray(part)) return part
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+  })
+}
+
+/** A Buffer turns itself into this before the writer sees it. */
+function isJsonBuffer(part: unknown): part is { readonly data: number[] } {
+  return typeof part === 'object' && part !== null && 'type' in part && part.type === 'Buffer'
+}
+
+function firstDifference(model: string, server: string): string[] {
+  if (model === server) return []
+  let at = 0
+  while (model[at] === server[at]) at += 1
+  const from = Math.max(0, at - 160)
+  return [
+    `model stores  …${model.slice(from, at + 80)}`,
+    `server stores …${server.slice(from, at + 80)}`,
+  ]
+}

@@ -1,0 +1,81 @@
+// Mistakes that somebody could make in the Lua source, each as an edit of one module.
+import { edited, moduleText } from '../support/observing-library.ts'
+
+export interface Mutation {
+  readonly name: string
+  readonly module: string
+  /** Text that stands in the module exactly once, and what stands there instead. */
+  readonly before: string
+  readonly after: string
+}
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'the order of the fence is swapped: an expired lease is told before a newer one',
+    module: 'lib.fence',
+    before: '  if not own then',
+    after: '  if not own and x.f.state == "leased.held" then',
+  },
+  {
+    name: 'an epoch is used again when the clock has not moved',
+    module: 'lib.lease',
+    before: 'math.max((record.number(x, "epoch") or 0) + 1, now_us)',
+    after: 'math.max(record.number(x, "epoch") or 0, now_us)',
+  },
+  {
+    name: 'the fence ignores the lease id',
+    module: 'lib.fence',
+    before: 'x.f.lease_id == arg.lease_id\n    and ',
+    after: '',
+  },
+  {
+    name: 'a settlement answers whoever asks, not only the lease that made it',
+    module: 'lib.fence',
+    before: 'if own and x.f.settled ~= nil then',
+    after: 'if x.f.settled ~= nil then',
+  },
+  {
+    name: 'what is due exactly now is not due yet',
+    module: 'lib.due',
+    before: 'at_ms ~= nil and at_ms <= now_ms',
+    after: 'at_ms ~= nil and at_ms < now_ms',
+  },
+  {
+    name: 'work that was delayed stays in the index of delayed work',
+    module: 'lib.transition',
+    before: 'if left.index ~= "none" and left.index ~= leaf.index then',
+    after:
+      'if left.index ~= "none" and left.index ~= leaf.index and left.index ~= "delayed" then',
+  },
+  {
+    name: 'something is written before a stale worker is refused',
+    module: 'lib.fence',
+    before: '  if not own then\n',
+    after: '  if not own then\n    record.set(x, "updated_at", now_ms)\n    record.save(x)\n',
+  },
+  {
+    name: 'a delay ends one millisecond early',
+    module: 'lib.due',
+    before: 'is_due(x, "not_before", now_ms)',
+    after: 'is_due(x, "not_before", now_ms + 1)',
+  },
+  {
+    name: 'a policy grants one attempt too many',
+    module: 'lib.retry',
+    before: 'if retries + 1 >= policy.attempts then',
+    after: 'if retries >= policy.attempts then',
+  },
+  {
+    name: 'a settle that is repeated is written again',
+    module: 'lib.fence',
+    before: '    return nil, replay(rest)',
+    after:
+      '    record.set(settled, "updated_at", now_ms)\n    record.save(settled)\n' +
+      '    return nil, replay(rest)',
+  },
+]
+
+/** The changed text of each module that a mutation touches. */
+export function mutated({ module, before, after }: Mutation): Readonly<Record<string, string>> {
+  return { [module]: edited(moduleText(module), before, after) }
+}

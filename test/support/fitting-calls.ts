@@ -1,0 +1,48 @@
+// Calls of stored operations that fit their plans, for executions that are there.
+import type { OperationName } from '../../src/persistence/contract.ts'
+import { operationPlans } from '../../src/persistence/generated/operations.ts'
+import type { Brought } from './leaves.ts'
+import type { Random } from './random.ts'
+import { startMs } from './settable-clock.ts'
+
+export type CallArguments = Readonly<Record<string, unknown>>
+
+/** Arguments for the operation about one of the executions, as its last holder would send them. */
+export function fittingArguments(
+  random: Random,
+  executions: readonly Brought[],
+  name: OperationName,
+): CallArguments {
+  const { id, handle } = random.one(executions)
+  const [, , attempt = '0', leaseId = 'nobody.1', epoch = '1'] = handle?.opaque.split('|') ?? []
+  const values: Readonly<Record<string, readonly unknown[]>> = {
+    id: [id.split('-')[1]],
+    index: [Number(attempt)],
+    word: [leaseId, 'reason', 'worker'],
+    lease_stem: ['stem'],
+    epoch: [Number(epoch)],
+    digest: ['d'.repeat(22)],
+    text: ['text'],
+    input: [Buffer.from('input')],
+    failure: [Buffer.from('{"message":"oops"}')],
+    flag: [true, false],
+    lane_state: ['active', 'paused', 'draining'],
+    lanes: ['runnable.ready,delayed.retry', 'leased.expired'],
+    grant_of: ['runnable', 'leased'],
+    kinds: ['frc', 'f'],
+    class: ['transient', 'permanent'],
+    capabilities: ['', 'a,b'],
+    retry: ['3 fixed 1000 60000 2000 0 ti'],
+    tags: ['{}'],
+    ms: [startMs + 5000],
+    lease_ms: [1000],
+    attempt_timeout_ms: [1000],
+    grant_ms: [1000],
+  }
+  const args: Record<string, unknown> = {}
+  for (const { name: argument, type, optional } of operationPlans[name].args) {
+    if (optional && random.below(2) === 0) continue
+    args[argument] = random.one(values[type] ?? [7])
+  }
+  return args
+}
