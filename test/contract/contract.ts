@@ -15,6 +15,7 @@ import { describeOperator } from './operator.ts'
 import { describePartitions } from './partitions.ts'
 import { describeRaces } from './races.ts'
 import { describeReads } from './reads.ts'
+import { describeRepetition } from './repetition.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
 import { describeSettleReplay } from './settle-replay.ts'
@@ -45,6 +46,7 @@ export function describeContract(flavour: FlavourName): void {
     describeDeadlines(open)
     describeBytes(open)
     describeRaces(open)
+    describeRepetition(open)
     describeValidation(open)
     describeUnavailable(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)

@@ -10,10 +10,12 @@ import { type Seed, seedsOf } from './choices.ts'
 import { commands } from './commands/table.ts'
 import { Coverage } from './coverage.ts'
 import { runOnModel } from './model-run.ts'
-import { type LockstepServer, startLockstep, written } from './server-run.ts'
+import { type LockstepServer, startLockstep } from './server-run.ts'
+import { written } from './written.ts'
 
-const runs = Number(process.env['HOLDFAST_PROPERTY_RUNS'] ?? 1000)
-const commandsPerRun = 50
+const runs = Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 1000)
+/** Sequences have any length up to this, half of it on average. */
+const commandsMax = 100
 /** A gate of a busy machine with two cores. */
 const timeoutMs = Math.max(120_000, runs * 300)
 const file = join(import.meta.dirname, 'failing-seeds.json')
@@ -39,8 +41,8 @@ afterAll(async () => {
 
 /** The steps of a failing sequence, to be read by whoever looks for the fault. */
 function trace(performed: readonly Performed[]): string {
-  const line = ({ nowMs, call, first }: Performed) =>
-    `at ${nowMs} ${call.name} ${written(call.args)}${first === undefined ? '' : ' (again)'}`
+  const line = ({ nowMs, call, isAgain }: Performed) =>
+    `at ${nowMs} ${call.name} ${written(call.args)}${isAgain ? ' (again)' : ''}`
   return performed.map(line).join('\n')
 }
 
@@ -52,14 +54,16 @@ async function inLockstep(seeds: readonly Seed[]): Promise<void> {
   for (const step of performed) coverage.add(step)
 }
 
-const sequences = fc.asyncProperty(seedsOf(commands.length, commandsPerRun), inLockstep)
+const sequences = fc.asyncProperty(seedsOf(commands.length, commandsMax), inLockstep)
 
 function failingSeeds(): FailingSeed[] {
   return JSON.parse(readFileSync(file, 'utf8')) as FailingSeed[]
 }
 
 describe('Model and server', () => {
-  it('agree on every sequence that they once did not agree on', { timeout: timeoutMs }, async () => {
+  it('agree on every sequence that they once did not agree on', {
+    timeout: timeoutMs,
+  }, async () => {
     for (const { seed, path } of failingSeeds()) {
       await fc.assert(sequences, { seed, path, numRuns: 1, endOnFailure: true })
     }

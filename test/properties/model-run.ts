@@ -23,11 +23,12 @@ export async function runOnModel(seeds: readonly Seed[]): Promise<ModelRun> {
   const performed: Performed[] = []
   let before = storedOf(store.dump())
 
-  const perform = async (call: Call, first: Performed | undefined) => {
+  const perform = async (call: Call, isAgain: boolean) => {
     const { nowMs } = world
     const answer = await store.call(0, call.name, call.args as never)
     const after = storedOf(store.dump())
-    const step: Performed = { nowMs, call, answer, before, after, first }
+    const earlier = performed.slice()
+    const step: Performed = { nowMs, call, answer, before, after, earlier, isAgain }
     performed.push(step)
     before = after
     world.learn(call, answer, after.records)
@@ -40,8 +41,8 @@ export async function runOnModel(seeds: readonly Seed[]): Promise<ModelRun> {
       return undefined
     }
     const last = performed.at(-1)
-    if (step.step === 'call') return perform(step.call, undefined)
-    return last === undefined ? undefined : perform(last.call, last)
+    if (step.step === 'call') return perform(step.call, false)
+    return last === undefined ? undefined : perform(last.call, true)
   }
 
   for (const seed of seeds) {

@@ -9,6 +9,7 @@ import type { Connection } from '../../src/persistence/valkey/connection.ts'
 import { openValkeyStore, ValkeyStore } from '../../src/persistence/valkey/valkey-store.ts'
 import { sha1 } from '../support/canonical.ts'
 import type { Performed } from './checkers/performed.ts'
+import { written } from './written.ts'
 
 const namespace = 'properties'
 const tag = `{hf:${namespace}:0}`
@@ -22,8 +23,8 @@ export interface LockstepServer {
 /** With `HOLDFAST_PROPERTY_FLAVOUR=redis` the server is a Redis. */
 export async function startLockstep(library: Bundle): Promise<LockstepServer> {
   // Sorted dumps must not depend on the language of whoever runs the tests.
-  process.env['LC_ALL'] = 'C'
-  const flavour = process.env['HOLDFAST_PROPERTY_FLAVOUR'] === 'redis' ? 'redis' : 'valkey'
+  process.env.LC_ALL = 'C'
+  const flavour = process.env.HOLDFAST_PROPERTY_FLAVOUR === 'redis' ? 'redis' : 'valkey'
   const server: RunningServer = await startServer({ flavour })
   const { url } = server
   let connection: Connection | undefined
@@ -149,21 +150,6 @@ function largeInputs({ answer }: Performed): string[] {
 
 function agrees(step: Performed, outcome: Outcome): boolean {
   return 'answer' in outcome && written(step.answer) === written(outcome.answer)
-}
-
-/** One text for equal values, whatever the order of their fields. */
-export function written(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) => {
-    if (isJsonBuffer(part)) return Buffer.from(part.data).toString('hex')
-    if (part instanceof Uint8Array) return Buffer.from(part).toString('hex')
-    if (part === null || typeof part !== 'object' || Array.isArray(part)) return part
-    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-  })
-}
-
-/** A Buffer turns itself into this before the writer sees it. */
-function isJsonBuffer(part: unknown): part is { readonly data: number[] } {
-  return typeof part === 'object' && part !== null && 'type' in part && part.type === 'Buffer'
 }
 
 function firstDifference(model: string, server: string): string[] {

@@ -1,5 +1,6 @@
 // What a sequence knows when it decides: the model's state, and what callers remember of before.
 import type { Answer, Arguments, OperationName } from '../../src/persistence/contract.ts'
+import type { FieldName } from '../../src/persistence/embedded/execution-fields.ts'
 import type { ClaimedRow } from '../../src/persistence/generated/operations.ts'
 import type { Dump } from '../support/canonical.ts'
 import { startMs } from '../support/settable-clock.ts'
@@ -16,7 +17,8 @@ export type Step =
   | { readonly step: 'again' }
   | { readonly step: 'jump'; readonly toMs: number }
 
-export type Fields = Readonly<Record<string, string>>
+/** The stored fields of an execution, as texts. */
+export type Fields = Readonly<Partial<Record<FieldName, string>>>
 
 /** Execution id → its stored fields. */
 export type Records = ReadonlyMap<string, Fields>
@@ -31,7 +33,7 @@ export interface Grant {
   readonly worker: string
 }
 
-export const lanes = ['a', 'b', 'lane-ü'] as const
+export const lanes = ['a', 'b', 'ü:{b}'] as const
 export const workers = ['w1', 'w2', 'w3'] as const
 export const capabilities = ['', 'gpu', 'gpu,ü', 'x'] as const
 
@@ -47,9 +49,9 @@ export function recordsOf(dump: Dump): Records {
 
 /** The times at which something happens to an execution by itself. */
 export function dueTimes(fields: Fields): number[] {
-  if (fields['ended_at'] !== undefined) return []
-  const isHeld = fields['state'] === 'leased.held'
-  const names = isHeld
+  if (fields.ended_at !== undefined) return []
+  const isHeld = fields.state === 'leased.held'
+  const names: FieldName[] = isHeld
     ? ['deadline_at', 'attempt_deadline_at', 'expires_at']
     : ['deadline_at', 'grant_until', 'not_before']
   return names.flatMap((name) => (fields[name] === undefined ? [] : [Number(fields[name])]))

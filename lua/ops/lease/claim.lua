@@ -30,16 +30,45 @@ local function offer(capabilities)
   return offered
 end
 
+-- What work of the lane requires, as far as this worker offers it.
+local function required_of(lane, offered)
+  local list = {}
+  for _, required in ipairs(redis.call("SMEMBERS", keys.routes(lane))) do
+    if covers(offered, required) then
+      list[#list + 1] = required
+    end
+  end
+  return list
+end
+
+-- A route that holds nothing is forgotten, so that sets of capabilities do not pile up. Whoever
+-- finds nothing anywhere has the time to look.
+local function forget_empty_routes(arg)
+  local offered = offer(arg.capabilities)
+  for _, lane in ipairs(arg.lanes) do
+    for _, required in ipairs(required_of(lane, offered)) do
+      local route = lane .. "|" .. required
+      local held = redis.call(
+        "EXISTS",
+        keys.routed_index("ready", route),
+        keys.routed_index("resumed", route),
+        keys.routed_index("reclaimable", route)
+      )
+      if held == 0 then
+        redis.call("SREM", keys.routes(lane), required)
+      end
+    end
+  end
+end
+
 -- The index keys that this worker may take from.
 local function sources(arg)
   local list, offered = {}, offer(arg.capabilities)
   for _, lane in ipairs(arg.lanes) do
     if lanes.state(lane) ~= "paused" then
       local routes = { lane }
-      for _, required in ipairs(redis.call("SMEMBERS", keys.routes(lane))) do
-        if covers(offered, required) then
-          routes[#routes + 1] = lane .. "|" .. required
-        end
+      for _, required in ipairs(required_of(lane, offered)) do
+        routes[#routes + 1] = lane .. "|" .. required
       end
       for _, route in ipairs(routes) do
         for kind in arg.kinds:gmatch(".") do
@@ -133,6 +162,8 @@ return op.define({
     if #rows > 0 then
       return op.outcome("claimed", { rows = rows, replayed = false })
     end
+    pending.flush()
+    forget_empty_routes(arg)
     if arg.sleep_ms then
       for _, lane in ipairs(arg.lanes) do
         wake.sleep(lane, now_ms + arg.sleep_ms)

@@ -134,6 +134,13 @@ export class Keyspace {
     if (known?.has(capabilities)) return
     this.routes.set(lane, new Set(known).add(capabilities))
   }
+
+  removeRoute(lane: string, capabilities: string): void {
+    const left = new Set(this.routes.get(lane))
+    left.delete(capabilities)
+    if (left.size === 0) this.routes.delete(lane)
+    else this.routes.set(lane, left)
+  }
 }
 
 export function routeOf(lane: string, capabilities: string | undefined): string {

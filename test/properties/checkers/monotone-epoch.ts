@@ -1,30 +1,26 @@
-// Every lease of an execution has a greater epoch than all before it, and nothing else changes it.
-import { type Checker, numberOf } from '../observation.ts'
+// Epochs and attempts never fall, and only a claim raises them: every lease has its own epoch.
+import type { Fields } from '../world.ts'
+import { type Performed, pairs } from './performed.ts'
 
-export function monotoneEpoch(): Checker {
-  const greatest = new Map<string, number>()
-  return ({ outcomes, before, after }) => {
-    for (const { answer } of outcomes) {
-      if (answer === undefined || !('rows' in answer) || !('replayed' in answer)) continue
-      if (answer.replayed) continue
-      for (const { id, epoch } of answer.rows) {
-        const last = greatest.get(id) ?? 0
-        if (epoch <= last) return `${id} got epoch ${epoch} after ${last}`
-        greatest.set(id, epoch)
-      }
-    }
-    for (const [id, fields] of after.executions) {
-      const was = before.executions.get(id)
-      if (was === undefined) continue
-      const isNew = fields['lease_id'] !== was['lease_id']
-      if (!isNew && fields['epoch'] !== was['epoch']) return `${id} has another epoch, same lease`
-      if (isNew && (numberOf(fields, 'epoch') ?? 0) <= (numberOf(was, 'epoch') ?? 0)) {
-        return `${id} has another lease, but no greater epoch`
-      }
-      if ((numberOf(fields, 'attempt') ?? 0) < (numberOf(was, 'attempt') ?? 0)) {
-        return `${id} has fewer attempts than before`
-      }
-    }
-    return undefined
+export function monotoneEpoch(performed: Performed): string | undefined {
+  for (const [id, before, after] of pairs(performed)) {
+    const why = after === undefined ? undefined : problemOf(performed, before, after)
+    if (why !== undefined) return `${id} ${why}`
   }
+  return undefined
+}
+
+function problemOf({ call }: Performed, before: Fields, after: Fields): string | undefined {
+  const grown = Number(after.epoch ?? 0) - Number(before.epoch ?? 0)
+  const attempts = Number(after.attempt ?? -1) - Number(before.attempt ?? -1)
+  if (grown < 0) return `went back to epoch ${after.epoch}`
+  if (attempts < 0 || attempts > 1) return `went from attempt ${before.attempt} to ${after.attempt}`
+  if (grown === 0) {
+    const isSame = before.lease_id === after.lease_id && attempts === 0
+    return isSame ? undefined : 'has another lease or attempt under the same epoch'
+  }
+  // A claim that arrives again after its lease ran out may get the work anew, under the same id.
+  const stem = 'lease_ms' in call.args ? `${call.args.lease_id}.` : undefined
+  const isClaim = stem !== undefined && after.lease_id?.startsWith(stem)
+  return isClaim ? undefined : `got a new epoch from ${call.name}`
 }

@@ -1,46 +1,45 @@
 // Nothing that waits for a time happens before it.
-import { type Checker, type Fields, idOf, isDue, isEnded, type Step } from '../observation.ts'
+import { defaults } from '../../../src/limits.ts'
+import type { Fields } from '../world.ts'
+import { hasCome, type Performed, pairs } from './performed.ts'
 
-const isRunning = (state: string) =>
-  state === 'runnable.ready' || state === 'runnable.resumed' || state.startsWith('leased.')
-
-function problemOf(step: Step, was: Fields, now: Fields): string | undefined {
-  const { nowMs, calls } = step
-  const [from = '', to = ''] = [was['state'], now['state']]
-  const due = (name: string) => isDue(was, name, nowMs)
-  if (from.startsWith('delayed.') && isRunning(to) && !due('not_before')) {
-    return 'runs before its time'
-  }
-  if (from === 'leased.held' && to === 'leased.expired' && !due('expires_at')) {
-    return 'lost its lease before it ran out'
-  }
-  if (!isEnded(was) && to === 'terminal.expired') {
-    const isOver = now['reason'] === 'deadline' ? due('deadline_at') : due('attempt_deadline_at')
-    if (!isOver) return `expired before its ${now['reason']}`
-  }
-  const hasFailed = calls.some(({ name }) => name === 'execution.fail')
-  if (from === 'leased.held' && to === 'delayed.retry' && !hasFailed) {
-    if (!due('attempt_deadline_at')) return 'timed out before its attempt was over'
-  }
-  const hasGrant = was['grant_id'] !== undefined && was['grant_id'] !== now['grant_id']
-  if (hasGrant && !to.startsWith('leased.') && !isEnded(now) && !due('grant_until')) {
-    return 'lost its grant before that lapsed'
+export function neverEarly(performed: Performed): string | undefined {
+  for (const [id, before, after] of pairs(performed)) {
+    const why =
+      after === undefined
+        ? purgedEarly(performed, before)
+        : (begunEarly(performed, before, after) ?? lostEarly(performed, before, after))
+    if (why !== undefined) return `${id} ${why}`
   }
   return undefined
 }
 
-export function neverEarly(): Checker {
-  return (step) => {
-    // A replay, within a batch, starts anew without waiting.
-    const replayed = new Set(
-      step.calls.filter(({ name }) => name === 'execution.replay').map(idOf),
-    )
-    for (const [id, was] of step.before.executions) {
-      const now = step.after.executions.get(id)
-      if (now === undefined || replayed.has(id)) continue
-      const problem = problemOf(step, was, now)
-      if (problem !== undefined) return `${id} ${problem}`
-    }
-    return undefined
+function begunEarly({ nowMs }: Performed, before: Fields, after: Fields): string | undefined {
+  const [from = '', to = ''] = [before.state, after.state]
+  const isWaiting = from.startsWith('delayed.') || from === 'runnable.blocked'
+  if (!isWaiting || !/^runnable\.re|^leased/.test(to)) return undefined
+  const isEarly = before.not_before !== undefined && !hasCome(before, 'not_before', nowMs)
+  return isEarly ? 'may run before its time' : undefined
+}
+
+function lostEarly({ call, nowMs }: Performed, before: Fields, after: Fields): string | undefined {
+  const has = (name: keyof Fields) => hasCome(before, name, nowMs)
+  const hasEnded = before.ended_at === undefined && after.ended_at !== undefined
+  if (hasEnded && after.reason === 'deadline' && !has('deadline_at')) return 'expired early'
+  if (before.state === 'leased.held') {
+    if (after.state === 'leased.expired' && !has('expires_at')) return 'lost its lease early'
+    const isRetry = after.state === 'delayed.retry' && call.name !== 'execution.fail'
+    const isTimeout = isRetry || (hasEnded && after.reason === 'attempt_timeout')
+    if (isTimeout && !has('attempt_deadline_at')) return 'timed out early'
   }
+  const isGrantGone = before.grant_id !== undefined && after.grant_id === undefined
+  const isOver = after.ended_at !== undefined || after.state === 'leased.held'
+  return isGrantGone && !isOver && !has('grant_until') ? 'lost its grant early' : undefined
+}
+
+function purgedEarly({ call, nowMs }: Performed, before: Fields): string | undefined {
+  if (call.name !== 'partition.sweep') return undefined
+  const { ended_at = nowMs, retention_ms = defaults.retentionMs } = before
+  const isOver = Number(ended_at) + Number(retention_ms) <= nowMs
+  return isOver ? undefined : 'was purged before its retention was over'
 }

@@ -16,8 +16,10 @@ export interface Performed {
   readonly answer: Answer<OperationName>
   readonly before: Stored
   readonly after: Stored
-  /** The same call right before, when this is its repetition after a lost reply. */
-  readonly first: Performed | undefined
+  /** Everything that was performed before, the oldest first. */
+  readonly earlier: readonly Performed[]
+  /** Whether this is the last of them once more, as after a lost reply. */
+  readonly isAgain: boolean
 }
 
 /** What is wrong with a call; undefined when nothing is. */
@@ -32,6 +34,6 @@ export function* pairs({ before, after }: Performed): Generator<[string, Fields,
 }
 
 /** Whether a time of a record has come. */
-export function hasCome(fields: Fields, name: string, nowMs: number): boolean {
+export function hasCome(fields: Fields, name: keyof Fields, nowMs: number): boolean {
   return fields[name] !== undefined && Number(fields[name]) <= nowMs
 }

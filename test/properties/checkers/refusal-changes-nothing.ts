@@ -1,31 +1,31 @@
-// A refused call changes nothing, except that it may notice what is due to its execution.
-import { dumpText } from '../../support/canonical.ts'
-import { type Checker, hasDue, idOf, type Step } from '../observation.ts'
+// A refused call, and one that only reads, changes nothing but what was due anyway.
+import { operationPlans } from '../../../src/persistence/generated/operations.ts'
+import { dueTimes } from '../world.ts'
+import type { Performed } from './performed.ts'
 
-function checkNoticed({ calls, before, after, nowMs }: Step): string | undefined {
-  const about = new Set(calls.map(idOf))
-  for (const id of new Set([...before.executions.keys(), ...after.executions.keys()])) {
-    if (before.about(id) === after.about(id)) continue
-    const fields = before.executions.get(id)
-    if (!about.has(id)) return `a refusal changed ${id}, which it was not about`
-    if (fields === undefined) return `a refusal made ${id}`
-    if (!hasDue(fields, nowMs)) return `a refusal changed ${id}, to which nothing was due`
+export function refusalChangesNothing(performed: Performed): string | undefined {
+  const { call, answer, before, after } = performed
+  const isRefused = answer.outcome === 'refused'
+  if (!isRefused && !operationPlans[call.name].reads) return undefined
+  if (before.text === after.text) return undefined
+  const id = 'id' in call.args ? call.args.id : ''
+  if (!isRefused) return `${call.name} only reads, but something changed`
+  const times = dueTimes(before.records.get(id) ?? {})
+  if (!times.some((at) => at <= performed.nowMs)) {
+    return `${call.name} was refused with ${answer.code}, but something changed`
   }
-  for (const key of ['lanes', 'config', 'executions']) {
-    const was = JSON.stringify(before.dump.get(key)?.value)
-    if (was !== JSON.stringify(after.dump.get(key)?.value)) return `a refusal changed ${key}`
-  }
-  return undefined
+  return strangerChanged(performed, id)
 }
 
-export function refusalChangesNothing(): Checker {
-  return (step) => {
-    const { outcomes, before, after } = step
-    const isRefused = outcomes.every(
-      ({ thrown, answer }) => thrown !== undefined || answer.outcome === 'refused',
-    )
-    if (!isRefused || dumpText(before.dump) === dumpText(after.dump)) return undefined
-    if (outcomes.every(({ thrown }) => thrown !== undefined)) return 'what was thrown out was kept'
-    return checkNoticed(step)
+/** What was due touches the execution and its places in what executions share. */
+function strangerChanged({ before, after }: Performed, id: string): string | undefined {
+  for (const key of new Set([...before.dump.keys(), ...after.dump.keys()])) {
+    const isOwn = key.endsWith(`:${id}`)
+    const isOthers = /^(x|in|out|note|tags|attempts|key):/.test(key)
+    const isFixed = key === 'lanes' || key === 'config' || key === 'executions'
+    if (isOwn || !(isOthers || isFixed)) continue
+    const [was, is] = [before.dump.get(key), after.dump.get(key)]
+    if (JSON.stringify(was) !== JSON.stringify(is)) return `a refused call changed ${key}`
   }
+  return undefined
 }

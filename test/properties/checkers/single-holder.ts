@@ -1,46 +1,31 @@
-// At most one proof of a lease is good for an execution, and it is the newest one.
-import type { ClaimedRow } from '../../../src/persistence/generated/operations.ts'
-import type { Checker, Stored } from '../observation.ts'
+// Each execution has at most one holder, and nobody takes a lease that is still good.
+import { hasCome, type Performed, pairs } from './performed.ts'
 
-export function singleHolder(): Checker {
-  const issued = new Map<string, ClaimedRow[]>()
-  const owners = new Map<string, string>()
+export function singleHolder(performed: Performed): string | undefined {
+  return leasesProblem(performed) ?? theftProblem(performed)
+}
 
-  const remember = (row: ClaimedRow): string | undefined => {
-    const owner = owners.get(row.lease_id)
-    if (owner !== undefined) return `lease ${row.lease_id} was given twice`
-    owners.set(row.lease_id, row.id)
-    issued.set(row.id, [...(issued.get(row.id) ?? []), row])
-    return undefined
+/** Live leases and executions under a lease are one to one. */
+function leasesProblem({ after }: Performed): string | undefined {
+  const entries = after.dump.get('leases')?.value ?? []
+  const live = new Map(entries as readonly (readonly [string, string])[])
+  let held = 0
+  for (const [id, { state, lease_id = '' }] of after.records) {
+    if (state !== 'leased.held') continue
+    held += 1
+    if (live.get(lease_id) !== id) return `${id} is held under ${lease_id}, which is unknown`
   }
+  return held === live.size ? undefined : `${live.size} leases are live, ${held} executions held`
+}
 
-  const checkHolders = (after: Stored): string | undefined => {
-    const live = Object.entries(after.hash('leases'))
-    const held = [...after.executions].filter(([, { state }]) => state === 'leased.held')
-    if (live.length !== held.length) return `${live.length} live leases, ${held.length} held`
-    for (const [id, fields] of held) {
-      if (live.filter(([, owner]) => owner === id).length !== 1) return `${id} has not one lease`
-      const good = (issued.get(id) ?? []).filter(
-        (row) =>
-          row.lease_id === fields['lease_id'] &&
-          String(row.epoch) === fields['epoch'] &&
-          String(row.attempt) === fields['attempt'],
-      )
-      if (good.length !== 1) return `${good.length} proofs are good for ${id}`
-      if (good[0] !== issued.get(id)?.at(-1)) return `an old proof is good for ${id}`
-    }
-    return undefined
-  }
+const ends = ['expires_at', 'attempt_deadline_at', 'deadline_at'] as const
 
-  return ({ outcomes, after }) => {
-    for (const { answer } of outcomes) {
-      if (answer === undefined || !('rows' in answer) || !('replayed' in answer)) continue
-      if (answer.replayed) continue
-      for (const row of answer.rows) {
-        const problem = remember(row)
-        if (problem !== undefined) return problem
-      }
-    }
-    return checkHolders(after)
+function theftProblem(performed: Performed): string | undefined {
+  for (const [id, before, after] of pairs(performed)) {
+    if (before.state !== 'leased.held' || after === undefined) continue
+    if (before.lease_id === after.lease_id && before.epoch === after.epoch) continue
+    const isOver = ends.some((name) => hasCome(before, name, performed.nowMs))
+    if (!isOver) return `${id} was taken from the holder of ${before.lease_id}`
   }
+  return undefined
 }

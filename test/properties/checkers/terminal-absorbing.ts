@@ -1,49 +1,23 @@
-// What has ended stays as it ended, until somebody replays it or it is purged.
-import {
-  type Checker,
-  type Fields,
-  idOf,
-  isEnded,
-  isPerformed,
-  numberOf,
-  type Step,
-  type Stored,
-} from '../observation.ts'
+// What has ended stays as it is until it is replayed or purged.
+import { dueTimes } from '../world.ts'
+import { type Performed, pairs } from './performed.ts'
 
-const defaultRetentionMs = 86_400_000
-
-/** Whether the step did this to the execution. */
-function did({ calls, outcomes }: Step, name: string, id: string): boolean {
-  return calls.some(
-    (call, at) =>
-      call.name === name && idOf(call) === id && isPerformed(outcomes[at] as Step['outcomes'][0]),
-  )
-}
-
-function mayBeGone(step: Step, id: string, fields: Fields): boolean {
-  if (did(step, 'execution.purge', id)) return true
-  const keptMs = numberOf(fields, 'retention_ms') ?? defaultRetentionMs
-  const isOver = (numberOf(fields, 'ended_at') ?? 0) + keptMs <= step.nowMs
-  return isOver && step.calls.some((call) => call.name === 'partition.sweep')
-}
-
-/** Everything about the end, without what may be rewritten afterwards: nothing. */
-const ending = (stored: Stored, id: string): string => stored.about(id)
-
-export function terminalAbsorbing(): Checker {
-  return (step) => {
-    const { before, after } = step
-    for (const [id, fields] of before.executions) {
-      const now = after.executions.get(id)
-      if (now === undefined) {
-        if (!isEnded(fields) && !step.calls.some(({ name }) => name === 'execution.purge')) {
-          return `${id} is gone without having ended`
-        }
-        if (isEnded(fields) && !mayBeGone(step, id, fields)) return `${id} is gone too early`
-      } else if (isEnded(fields) && !did(step, 'execution.replay', id)) {
-        if (ending(before, id) !== ending(after, id)) return `${id} changed after its end`
-      }
+export function terminalAbsorbing(performed: Performed): string | undefined {
+  const { call, nowMs } = performed
+  for (const [id, before, after] of pairs(performed)) {
+    if (after === undefined) {
+      // One sweep may end what is due and purge what need not be kept.
+      const canEnd = call.name === 'partition.sweep' && dueTimes(before).some((at) => at <= nowMs)
+      if (before.ended_at === undefined && !canEnd) return `${id} is gone before it ended`
+      const isPurge = call.name === 'partition.sweep' || call.name === 'execution.purge'
+      if (!isPurge) return `${call.name} removed ${id}`
+      continue
     }
-    return undefined
+    if (before.ended_at === undefined) continue
+    if (call.name === 'execution.replay' && call.args.id === id) continue
+    if (JSON.stringify(before) !== JSON.stringify(after)) return `${id} changed after its end`
+    const ending = (at: 'before' | 'after') => performed[at].dump.get(`out:${id}`)?.value
+    if (ending('before') !== ending('after')) return `the ending of ${id} changed`
   }
+  return undefined
 }

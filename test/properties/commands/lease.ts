@@ -4,8 +4,9 @@ import { type Call, capabilities, lanes, type Step, type World, workers } from '
 
 const one = (call: Call): Step[] => [{ step: 'call', call }]
 
-const laneSets = [lanes.join(','), ...lanes, `${lanes[0]},${lanes[1]}`, 'nowhere']
-const kindSets = ['frc', 'frc', 'frc', 'f', 'r', 'c', 'cf']
+const everyLane = lanes.join(',')
+const laneSets = [everyLane, everyLane, everyLane, ...lanes, `${lanes[0]},${lanes[1]}`, 'nowhere']
+const kindSets = ['frc', 'frc', 'frc', 'frc', 'f', 'r', 'c', 'cf']
 const leaseLengths = [100, 1000, 30_000]
 
 export function claim(choices: Choices, world: World): Step[] {
@@ -14,7 +15,7 @@ export function claim(choices: Choices, world: World): Step[] {
     name: 'lease.claim',
     args: {
       lanes: choices.one(laneSets),
-      capabilities: choices.one([...capabilities, 'gpu,x,ü']),
+      capabilities: choices.one(['gpu,x,ü', 'gpu,x,ü', 'gpu,x,ü', ...capabilities]),
       kinds: choices.one(kindSets),
       count: 1 + choices.below(3),
       worker: choices.one(workers),
@@ -31,17 +32,19 @@ export function find(choices: Choices, world: World): Step[] {
 }
 
 export function grant(choices: Choices, world: World): Step[] {
-  const of = choices.one(['runnable', 'leased'])
-  const wanted = of === 'leased' ? /^leased\.[er]/ : /^runnable\.re/
+  const wanted = choices.one([/^leased\.[er]/, /^runnable\.resumed/, /^runnable\.ready/])
+  const id = world.someId(choices, wanted)
+  const isLeased = world.records.get(id)?.state?.startsWith('leased.') ?? false
+  const of = isLeased !== choices.rarely(8) ? 'leased' : 'runnable'
   return one({
     name: 'lease.grant',
     args: {
-      id: world.someId(choices, wanted),
+      id,
       of,
       grant_id: world.fresh('grant'),
       worker: choices.one(workers),
       grant_ms: choices.one([1000, 1, 50, 60_000]),
-      capabilities: choices.one(['gpu,ü,x', ...capabilities]),
+      capabilities: choices.one(['gpu,ü,x', 'gpu,ü,x', ...capabilities]),
     },
   })
 }

@@ -17,7 +17,7 @@ export function reprioritize(choices: Choices, world: World): Step[] {
 
 export function replay(choices: Choices, world: World): Step[] {
   const id = world.someId(choices, /^terminal/)
-  const earlier = world.records.get(id)?.['replay_id']
+  const earlier = world.records.get(id)?.replay_id
   const isAgain = earlier !== undefined && choices.rarely(4)
   const replay_id = isAgain ? earlier : world.fresh('replay')
   return one({ name: 'execution.replay', args: { id, replay_id } })

@@ -22,9 +22,7 @@ export function progress(choices: Choices, world: World): Step[] {
 
 export function complete(choices: Choices, world: World): Step[] {
   const fence = world.someFence(choices)
-  const result = choices.rarely(3)
-    ? undefined
-    : someBytes(choices, choices.one([0, 5, 300, 5000]))
+  const result = choices.rarely(3) ? undefined : someBytes(choices, choices.one([0, 5, 300, 5000]))
   const digest = someDigest(choices)
   return one({ name: 'execution.complete', args: { ...fence, digest, result } })
 }

@@ -38,8 +38,8 @@ function repeatEarlier(choices: Choices, world: World): Step[] {
 }
 
 const weights: readonly (readonly [number, Command])[] = [
-  [14, submit],
-  [14, claim],
+  [26, submit],
+  [22, claim],
   [12, jump],
   [3, progress],
   [5, complete],
@@ -50,7 +50,7 @@ const weights: readonly (readonly [number, Command])[] = [
   [4, renew],
   [4, revoke],
   [3, grant],
-  [3, grantAndClaim],
+  [4, grantAndClaim],
   [4, claimGranted],
   [2, find],
   [2, cancelByOperator],

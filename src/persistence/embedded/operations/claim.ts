@@ -25,18 +25,27 @@ function granted(call: CallContext, leaseId: string, count: number): ClaimedRow[
   return rows
 }
 
-/** The routes of a lane that a worker with these capabilities may take from. */
-function openRoutes(keyspace: Keyspace, lane: string, capabilities: string): readonly string[] {
-  const routes = [lane]
+/** What work of a lane requires, as far as these capabilities offer it. */
+function requiredOf(keyspace: Keyspace, lane: string, capabilities: string): readonly string[] {
   const listed = keyspace.routes.get(lane)
-  if (listed === undefined) return routes
+  if (listed === undefined) return []
   const offered = new Set(capabilities.split(','))
-  for (const required of listed) {
-    if (required === '' || required.split(',').every((word) => offered.has(word))) {
-      routes.push(routeOf(lane, required))
+  return [...listed].filter(
+    (required) => required === '' || required.split(',').every((word) => offered.has(word)),
+  )
+}
+
+/** A route that holds nothing is forgotten, so that sets of capabilities do not pile up. */
+function forgetEmptyRoutes(keyspace: Keyspace, args: Claim): void {
+  const indexes = Object.values(keyspace.routed)
+  for (const lane of args.lanes.split(',')) {
+    for (const required of requiredOf(keyspace, lane, args.capabilities)) {
+      const route = routeOf(lane, required)
+      if (indexes.every((index) => (index.get(route)?.size ?? 0) === 0)) {
+        keyspace.removeRoute(lane, required)
+      }
     }
   }
-  return routes
 }
 
 function routedIndex(keyspace: Keyspace, kind: string): ReadonlyMap<string, SortedSet> {
@@ -50,7 +59,8 @@ function sources(keyspace: Keyspace, args: Claim): SortedSet[] {
   const found = new Set<SortedSet>()
   for (const lane of args.lanes.split(',')) {
     if (keyspace.lanes.get(lane) === 'paused') continue
-    for (const route of openRoutes(keyspace, lane, args.capabilities)) {
+    const required = requiredOf(keyspace, lane, args.capabilities)
+    for (const route of [lane, ...required.map((words) => routeOf(lane, words))]) {
       for (const kind of args.kinds) {
         const index = routedIndex(keyspace, kind).get(route)
         if (index !== undefined && index.size > 0) found.add(index)
@@ -102,6 +112,7 @@ export function claim(call: CallContext, args: Claim): Answer<'lease.claim'> {
   if (call.first('promote')) promote(call, counts.promotePerCall)
   const rows = take(call, args)
   if (rows.length > 0) return { outcome: 'claimed', rows, replayed: false }
+  forgetEmptyRoutes(keyspace, args)
   if (args.sleep_ms !== undefined) {
     for (const lane of args.lanes.split(',')) wake.sleep(lane, nowMs + args.sleep_ms)
   }

@@ -1,0 +1,353 @@
+// The attempts of one worker: how they are begun, kept, lost and given back, call by call.
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { AttemptPool, type Perform, type Performed } from '../../src/actors/attempt-pool.ts'
+import { type ClaimedExecution, EngineError, type RenewOutcome } from '../../src/index.ts'
+import { type Gate, gate } from '../engine/staged.ts'
+
+const leaseMs = 3000
+
+/** A backend that does what the test says, and notes what it was asked. */
+class DirectedBackend {
+  readonly calls: string[] = []
+  refusals = new Map<string, unknown>()
+
+  readonly complete = (handle: { opaque: string }) => this.note('complete', handle)
+  readonly fail = (handle: { opaque: string }) => this.note('fail', handle)
+  readonly delay = (handle: { opaque: string }, untilMs: number) =>
+    this.note('delay', handle, ` until ${untilMs}`)
+
+  readonly renewMany = async (handles: readonly { opaque: string }[]): Promise<RenewOutcome[]> => {
+    this.calls.push(`renew ${handles.map(({ opaque }) => opaque).join(' ')}`)
+    return handles.map(({ opaque }) => {
+      const error = this.refusals.get(`renew ${opaque}`)
+      if (error instanceof EngineError) return { outcome: 'refused', error }
+      return { outcome: 'renewed', expiresAtMs: 0, epoch: 1 }
+    })
+  }
+
+  private async note(name: string, { opaque }: { opaque: string }, more = ''): Promise<never> {
+    this.calls.push(`${name} ${opaque}${more}`)
+    const error = this.refusals.get(`${name} ${opaque}`)
+    if (error !== undefined) throw error
+    return undefined as never
+  }
+}
+
+function claimed(opaque: string, more: Partial<ClaimedExecution> = {}): ClaimedExecution {
+  return {
+    handle: { backend: 'embedded', kind: 'fresh', opaque },
+    executionId: `0-${opaque}`,
+    lane: 'lane',
+    task: 'task',
+    input: new Uint8Array(0),
+    attempt: 0,
+    attemptType: 'initial',
+    epoch: 1,
+    leaseMs,
+    expiresAtMs: 1_000_000 + leaseMs,
+    attemptDeadlineAtMs: undefined,
+    createdAtMs: 0,
+    ...more,
+  }
+}
+
+const completed: Performed = { outcome: 'completed', payload: undefined }
+
+let backend: DirectedBackend
+let running: Map<string, Gate<Performed> & { signal: AbortSignal }>
+let faults: unknown[]
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  backend = new DirectedBackend()
+  running = new Map()
+  faults = []
+})
+
+afterEach(() => void vi.useRealTimers())
+
+const directed: Perform = ({ handle }, signal) => {
+  const over = gate<Performed>()
+  running.set(handle.opaque, { ...over, signal })
+  return over.passed
+}
+
+function makePool(concurrency = 2, perform = directed): AttemptPool {
+  const onError = (error: unknown) => void faults.push(error)
+  return new AttemptPool({ backend: backend as never, perform, concurrency, onError })
+}
+
+/** Ends an attempt and waits until what follows from that is done. */
+async function end(opaque: string, how: Performed = completed): Promise<void> {
+  running.get(opaque)?.open(how)
+  await vi.advanceTimersByTimeAsync(0)
+}
+
+const signalOf = (opaque: string) => running.get(opaque)?.signal as AbortSignal
+
+describe('an attempt', () => {
+  test.each<[Performed, string]>([
+    [completed, 'complete a'],
+    [{ outcome: 'failed', reason: { message: 'no' }, failureClass: 'transient' }, 'fail a'],
+    [{ outcome: 'delayed', untilMs: 7 }, 'delay a until 7'],
+  ])('gives its lease back as it ended: %j', async (how, call) => {
+    const pool = makePool()
+    pool.start(claimed('a'))
+    await end('a', how)
+    await pool.idle()
+    expect(backend.calls).toEqual([call])
+    expect(signalOf('a').aborted).toBe(false)
+  })
+
+  test('takes its place until its code has ended', async () => {
+    const pool = makePool(2)
+    expect(pool.free).toBe(2)
+    pool.start(claimed('a'))
+    pool.start(claimed('b'))
+    expect(pool.free).toBe(0)
+    await end('a')
+    expect(pool.free).toBe(1)
+    await end('b')
+    expect(pool.free).toBe(2)
+  })
+
+  test('whose code breaks its promise not to reject is failed and reported', async () => {
+    const pool = makePool(1, () => Promise.reject(new Error('broken')))
+    pool.start(claimed('a'))
+    await pool.idle()
+    expect(backend.calls).toEqual(['fail a'])
+    expect(faults).toMatchObject([{ message: 'broken' }])
+    expect(pool.free).toBe(1)
+  })
+
+  test.each(['stale_lease', 'lease_expired', 'execution_not_active', 'already_settled'] as const)(
+    'that lost its lease meanwhile is told so with %s, and nobody minds',
+    async (code) => {
+      const pool = makePool()
+      backend.refusals.set('complete a', new EngineError(code, 'lost'))
+      pool.start(claimed('a'))
+      await end('a')
+      await pool.idle()
+      expect(faults).toEqual([])
+    },
+  )
+
+  test('whose outcome cannot be told is reported', async () => {
+    const pool = makePool()
+    const error = new EngineError('connection_timeout', 'no answer')
+    backend.refusals.set('complete a', error)
+    pool.start(claimed('a'))
+    await end('a')
+    await pool.idle()
+    expect(faults).toEqual([error])
+  })
+})
+
+describe('waiting for a place', () => {
+  test('is over at once when there is one', async () => {
+    await makePool(1).whenFree(new AbortController().signal)
+  })
+
+  test('is over when an attempt has ended, and leaves no listener behind', async () => {
+    const pool = makePool(1)
+    pool.start(claimed('a'))
+    const free = vi.fn()
+    void pool.whenFree(new AbortController().signal).then(free)
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(free).not.toHaveBeenCalled()
+    await end('a')
+    expect(free).toHaveBeenCalled()
+  })
+
+  test('is over when its signal fires', async () => {
+    const pool = makePool(1)
+    pool.start(claimed('a'))
+    const control = new AbortController()
+    const waiting = pool.whenFree(control.signal)
+    control.abort()
+    await waiting
+    await pool.whenFree(control.signal)
+  })
+})
+
+describe('a lease', () => {
+  test('is renewed with all others in one call', async () => {
+    const pool = makePool(3)
+    for (const name of ['a', 'b', 'c']) pool.start(claimed(name))
+    await end('b')
+    await pool.renewAll()
+    expect(backend.calls).toEqual(['complete b', 'renew a c'])
+  })
+
+  test('that is refused fires its own signal only, and the outcome is dropped', async () => {
+    const pool = makePool(2)
+    pool.start(claimed('a'))
+    pool.start(claimed('b'))
+    const error = new EngineError('stale_lease', 'superseded')
+    backend.refusals.set('renew a', error)
+    await pool.renewAll()
+    expect(signalOf('a').reason).toBe(error)
+    expect(signalOf('b').aborted).toBe(false)
+    await end('a')
+    await pool.renewAll()
+    expect(backend.calls).toEqual(['renew a b', 'renew b'])
+    expect(faults).toEqual([])
+  })
+
+  test('that could not be asked about is reported and kept', async () => {
+    const pool = makePool(1)
+    pool.start(claimed('a'))
+    const error = new EngineError('connection_timeout', 'no answer')
+    backend.refusals.set('renew a', error)
+    await pool.renewAll()
+    expect(faults).toEqual([error])
+    expect(signalOf('a').aborted).toBe(false)
+  })
+
+  test('that was not renewed in time is lost, exactly then', async () => {
+    const pool = makePool(1)
+    pool.start(claimed('a'))
+    await vi.advanceTimersByTimeAsync(leaseMs - 1)
+    pool.loseLapsed()
+    expect(signalOf('a').aborted).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    pool.loseLapsed()
+    expect(signalOf('a').reason).toMatchObject({ code: 'lease_expired' })
+  })
+
+  test('that was renewed counts from when the renewal was sent', async () => {
+    const pool = makePool(1)
+    pool.start(claimed('a'))
+    await vi.advanceTimersByTimeAsync(2000)
+    const answer = backend.renewMany([{ opaque: 'a' }])
+    const answered = gate()
+    vi.spyOn(backend, 'renewMany').mockImplementation(async () => {
+      await answered.passed
+      return answer
+    })
+    const slow = new AttemptPool({
+      backend: backend as never,
+      perform: directed,
+      concurrency: 1,
+      onError: (error) => void faults.push(error),
+    })
+    slow.start(claimed('b'))
+    const renewing = slow.renewAll()
+    await vi.advanceTimersByTimeAsync(1000)
+    answered.open()
+    await renewing
+    await vi.advanceTimersByTimeAsync(leaseMs - 1001)
+    slow.loseLapsed()
+    expect(signalOf('b').aborted).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    slow.loseLapsed()
+    expect(signalOf('b').aborted).toBe(true)
+  })
+})
+
+describe('the deadline of an attempt', () => {
+  const deadline = { attemptDeadlineAtMs: 1_000_000 + 500 }
+
+  test('is asked about when it has come, and its signal fires with what is answered', async () => {
+    const pool = makePool(1)
+    pool.start(claimed('a', deadline))
+    const error = new EngineError('execution_not_active', 'timed out')
+    backend.refusals.set('renew a', error)
+    await vi.advanceTimersByTimeAsync(500)
+    expect(backend.calls).toEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(backend.calls).toEqual(['renew a'])
+    expect(signalOf('a').reason).toBe(error)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('that the server does not yet see is asked about again, without haste', async () => {
+    const pool = makePool(1)
+    pool.start(claimed('a', deadline))
+    await vi.advanceTimersByTimeAsync(501)
+    expect(backend.calls).toEqual(['renew a'])
+    await vi.advanceTimersByTimeAsync(49)
+    expect(backend.calls).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(backend.calls).toHaveLength(2)
+    await end('a')
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(backend.calls).toEqual(['renew a', 'renew a', 'complete a'])
+  })
+
+  test.each([
+    ['it has ended', (_pool: AttemptPool) => end('a')],
+    ['it was handed back', (pool: AttemptPool) => pool.handBack()],
+    ['its lease was lost', (pool: AttemptPool) => loseIt(pool)],
+  ])('is nobody’s business any more when %s', async (_when, happen) => {
+    const pool = makePool(1)
+    pool.start(claimed('a', deadline))
+    await happen(pool)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  async function loseIt(pool: AttemptPool): Promise<void> {
+    backend.refusals.set('renew a', new EngineError('lease_revoked', 'revoked'))
+    await pool.renewAll()
+  }
+})
+
+describe('handing back', () => {
+  test('fires every signal, gives every lease back for now, and drops the outcomes', async () => {
+    const pool = makePool(2)
+    pool.start(claimed('a'))
+    pool.start(claimed('b'))
+    await pool.handBack()
+    expect(backend.calls).toEqual(['delay a until 0', 'delay b until 0'])
+    expect(signalOf('a').reason).toMatchObject({ code: 'engine_closed' })
+    expect(signalOf('b').aborted).toBe(true)
+    await end('a')
+    await end('b')
+    await pool.idle()
+    expect(backend.calls).toHaveLength(2)
+  })
+
+  test('reports what cannot be given back, and gives the rest back', async () => {
+    const pool = makePool(2)
+    pool.start(claimed('a'))
+    pool.start(claimed('b'))
+    const error = new EngineError('connection_timeout', 'no answer')
+    backend.refusals.set('delay a', error)
+    await pool.handBack()
+    expect(backend.calls).toHaveLength(2)
+    expect(faults).toEqual([error])
+  })
+})
+
+describe('a claim', () => {
+  test('starts what it brings', async () => {
+    const pool = makePool(2)
+    await pool.take(Promise.resolve([claimed('a'), claimed('b')]), new AbortController().signal)
+    expect([...running.keys()]).toEqual(['a', 'b'])
+  })
+
+  test('hands straight back what it brings when its signal has fired', async () => {
+    const pool = makePool(2)
+    const control = new AbortController()
+    const answer = gate<readonly ClaimedExecution[]>()
+    const taken = pool.take(answer.passed, control.signal)
+    const idle = vi.fn()
+    void pool.claimed().then(idle)
+    control.abort()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(idle).not.toHaveBeenCalled()
+    answer.open([claimed('a'), claimed('b')])
+    await taken
+    await vi.advanceTimersByTimeAsync(0)
+    expect(idle).toHaveBeenCalled()
+    expect(running.size).toBe(0)
+    expect(backend.calls).toEqual(['delay a until 0', 'delay b until 0'])
+  })
+
+  test('that fails fails whoever claimed, and is no longer waited for', async () => {
+    const pool = makePool(2)
+    const taken = pool.take(Promise.reject(new Error('no')), new AbortController().signal)
+    await expect(taken).rejects.toThrow('no')
+    await pool.claimed()
+  })
+})

@@ -1,0 +1,172 @@
+// The checks of arguments: the same words, bounds and names for every operation.
+import { describe, expect, test } from 'vitest'
+import { bounds, bytesMax } from '../../src/limits.ts'
+import {
+  checkArguments,
+  checkWhole,
+  checkWord,
+  checkWords,
+  parseCursor,
+} from '../../src/persistence/arguments.ts'
+import type { OperationName } from '../../src/persistence/contract.ts'
+import { operationPlans } from '../../src/persistence/generated/operations.ts'
+
+const local = '01m83y6swf5ffkx83x1aj6g3gw'
+const digest = 'a'.repeat(22)
+
+/** One value of each declared type that fits. */
+const fitting: Readonly<Record<string, unknown>> = {
+  id: local,
+  digest,
+  kinds: 'frc',
+  word: 'word',
+  lease_stem: 'stem',
+  text: 'text',
+  tags: '{}',
+  input: new Uint8Array(1),
+  failure: new Uint8Array(1),
+  flag: true,
+  class: 'transient',
+  lane_state: 'active',
+  grant_of: 'runnable',
+  capabilities: 'a,b',
+  lanes: 'a,b',
+  retry: '2 fixed 1 1 1000 0 t',
+}
+
+/** Values that do not fit, for each type; numbers come from their bounds. */
+const wrong: Readonly<Record<string, readonly unknown[]>> = {
+  id: ['', local.toUpperCase(), `${local}0`, `0-${local}`, 5],
+  digest: ['', 'a'.repeat(21), 'a'.repeat(23), `${'a'.repeat(21)}+`, 5],
+  kinds: ['', 'x', 'f r', 5],
+  word: [
+    '',
+    'two words',
+    'a,b',
+    'a|b',
+    'a\tb',
+    'a\u0000',
+    'a\u007f',
+    'x'.repeat(65),
+    'é'.repeat(33),
+  ],
+  lease_stem: ['', 'x'.repeat(61)],
+  text: ['x'.repeat(2049), 'é'.repeat(1025), 5, null],
+  tags: ['x'.repeat(16_385)],
+  input: ['text', new Uint8Array(bytesMax.input + 1), new ArrayBuffer(1), []],
+  failure: ['text', new Uint8Array(bytesMax.failure + 1)],
+  flag: [0, 1, 'true', null],
+  class: ['', 'bad luck', null],
+  lane_state: ['', 'open'],
+  grant_of: ['', 'suspended'],
+  capabilities: ['a,', ',', 'a b', 'x'.repeat(4097), Array(257).fill('a').join(','), ['a']],
+  lanes: ['', 'a,', 'a b', 'x'.repeat(65), Array(65).fill('a').join(','), ['a']],
+  retry: ['', 'never', 5],
+}
+
+function good(type: string): unknown {
+  return type in bounds ? bounds[type as keyof typeof bounds].min : fitting[type]
+}
+
+function bad(type: string): readonly unknown[] {
+  if (!(type in bounds)) return wrong[type] ?? []
+  const { min, max } = bounds[type as keyof typeof bounds]
+  return [min - 1, max + 1, min + 0.5, Number.NaN, String(min), null, BigInt(min), {}]
+}
+
+const operations = Object.keys(operationPlans) as OperationName[]
+const allGood = (name: OperationName) =>
+  Object.fromEntries(operationPlans[name].args.map((arg) => [arg.name, good(arg.type)]))
+
+describe.each(operations)('%s', (name) => {
+  const { args } = operationPlans[name]
+
+  test('takes what fits, and only what may be absent may be absent', () => {
+    checkArguments(name, allGood(name))
+    for (const { name: argument, optional } of args) {
+      const without = { ...allGood(name), [argument]: undefined }
+      if (optional) checkArguments(name, without)
+      else expect(() => checkArguments(name, without)).toThrow()
+    }
+  })
+
+  test('refuses what does not fit, by its name', () => {
+    for (const { name: argument, type } of args) {
+      for (const value of bad(type)) {
+        const given = { ...allGood(name), [argument]: value }
+        expect(() => checkArguments(name, given), `${argument} ${String(value)}`).toThrow(
+          expect.objectContaining({
+            code: type === 'capabilities' ? 'invalid_capabilities' : 'invalid_input',
+            details: expect.objectContaining({
+              operation: name,
+              argument: expect.stringMatching(/^[a-z][A-Za-z]*$/),
+            }),
+          }),
+        )
+      }
+    }
+  })
+})
+
+describe('the checks', () => {
+  test('know every type that an operation declares', () => {
+    const types = new Set(
+      operations.flatMap((name) => operationPlans[name].args.map((a) => a.type)),
+    )
+    for (const type of types) {
+      expect(good(type), type).toBeDefined()
+      expect(bad(type), type).not.toEqual([])
+    }
+  })
+
+  test('name an argument as its caller knows it', () => {
+    const wrongly = (name: OperationName, argument: string) => {
+      try {
+        checkArguments(name, { ...allGood(name), [argument]: {} })
+      } catch (error) {
+        return (error as { details: { argument: string } }).details.argument
+      }
+      return undefined
+    }
+    expect(wrongly('execution.progress', 'note')).toBe('message')
+    expect(wrongly('execution.complete', 'result')).toBe('payload')
+    expect(wrongly('execution.cancel', 'why')).toBe('reason')
+    expect(wrongly('execution.submit', 'not_before')).toBe('startAtMs')
+    expect(wrongly('lease.revoke', 'lease_id')).toBe('expectedLeaseId')
+    expect(wrongly('lease.claim', 'lease_ms')).toBe('leaseMs')
+  })
+
+  test('take a word of any script by its bytes', () => {
+    for (const word of ['a', 'x'.repeat(64), 'é'.repeat(32), '任务', '!"#$%&', 'a.b/c:d@e']) {
+      checkWord('name', word)
+    }
+    for (const word of ['', ' ', 'a b', 'a\n', 'x'.repeat(65), 'é'.repeat(33), 5, undefined]) {
+      expect(() => checkWord('name', word)).toThrow(
+        expect.objectContaining({ details: expect.objectContaining({ argument: 'name' }) }),
+      )
+    }
+  })
+
+  test('take a list that names something, and every name of which fits', () => {
+    const short = (word: string) => word.length < 3
+    checkWords('kinds', ['a', 'bb'], short)
+    expect(() => checkWords('kinds', [], short)).toThrow(/names nothing/)
+    expect(() => checkWords('kinds', ['a', 'bbb'], short)).toThrow(/bbb/)
+  })
+
+  test('take whole numbers from the least to the most', () => {
+    for (const value of [1, 2, 3]) checkWhole('count', value, { min: 1, max: 3 })
+    for (const value of [0, 4, 1.5, Number.NaN, '2' as unknown as number]) {
+      expect(() => checkWhole('count', value, { min: 1, max: 3 })).toThrow(
+        expect.objectContaining({ details: { argument: 'count', given: value } }),
+      )
+    }
+  })
+
+  test('refuse a cursor under that name', () => {
+    expect(parseCursor(`3-${local}`)).toBe(local)
+    expect(() => parseCursor('x')).toThrow(
+      expect.objectContaining({ code: 'invalid_input', details: { argument: 'cursor' } }),
+    )
+  })
+})
