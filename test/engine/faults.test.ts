@@ -214,6 +214,27 @@ describe('a server', () => {
     await proxy.stop()
   })
 
+  test('that cannot be reached when a result is first waited for is asked again later', async () => {
+    const proxy = await startProxy(engines.server.port)
+    const store = await openValkeyStore({
+      url: `valkey://127.0.0.1:${proxy.port}`,
+      namespace: freshNamespace(),
+      connectTimeoutMs: 200,
+      callTimeoutMs: 400,
+    })
+    const engine = new Engine(createBackend(store), { onError: () => undefined })
+    const execution = await engine.submit(echo, 'reached')
+    proxy.lead(undefined)
+    proxy.cut()
+    await expect(execution.result()).rejects.toMatchObject({ retryable: true })
+    proxy.lead(engines.server.port)
+    await submitted(engine)
+    await engine.work([echo])
+    expect(await execution.result()).toBe('reached')
+    await engine.close()
+    await proxy.stop()
+  })
+
   test('that goes away in the middle of many calls brings no warning of listeners', async () => {
     const server = await startServer({ flavour: 'valkey' })
     const engine = await engines.open({ url: server.url, callTimeout: '400ms' })

@@ -9,7 +9,7 @@ import { openValkeyStore, type ValkeyStore } from '../../src/persistence/valkey/
 import { dumpText } from '../support/canonical.ts'
 import { startMs } from '../support/settable-clock.ts'
 import type { Outcome, Step } from './observation.ts'
-import { outcomeOf, type Played, type PlayedStep, written } from './sequence.ts'
+import { outcomeOf, type Played, type PlayedStep, SequenceFailure, written } from './sequence.ts'
 
 const namespace = 'properties'
 const tag = `{hf:${namespace}:0}`
@@ -84,21 +84,25 @@ export class LockstepServer {
     return this.notices
   }
 
-  /** Throws what is different, with all that led to it. */
+  /** Throws a `SequenceFailure` that says what is different. */
   async follow(played: Played): Promise<void> {
     await this.empty()
     const results = await this.send(played.steps)
     for (const [at, step] of played.steps.entries()) {
       const { outcomes, digest } = await (results[at] as (typeof results)[number])
       const isSame = digest === step.digest && isDeepStrictEqual(outcomes, step.outcomes)
-      if (!isSame) throw new Error(await this.difference(played.steps.slice(0, at + 1)))
+      if (isSame) continue
+      const steps = played.steps.slice(0, at + 1)
+      throw new SequenceFailure(await this.difference(steps), steps)
     }
     const expiring = await this.fcall('expiring', [], [])
-    if (!isDeepStrictEqual(expiring, [])) throw new Error(`keys expire: ${expiring}`)
+    if (!isDeepStrictEqual(expiring, [])) {
+      throw new SequenceFailure(`keys expire: ${expiring}`, played.steps)
+    }
     const notices = await this.heard()
     if (!isDeepStrictEqual(notices, played.notices)) {
-      const told = JSON.stringify({ server: notices, model: played.notices }, null, 1)
-      throw new Error(`others were told\n${told}\n${written(played.steps)}`)
+      const told = JSON.stringify({ server: notices, model: played.notices })
+      throw new SequenceFailure(`others were told differently: ${told}`, played.steps)
     }
   }
 
@@ -134,8 +138,8 @@ export class LockstepServer {
     return [
       'server and model differ after the last step',
       ...firstDifference(dumpText(last.after.dump), text),
-      `server: ${written([{ ...last, outcomes }])}`,
-      written(steps),
+      `on the server, ${written([{ ...last, outcomes }])}`,
+      'on the model,',
     ].join('\n')
   }
 }

@@ -1,4 +1,4 @@
-// Plays a sequence of commands on the model: what was called when, what it answered and stored.
+// Plays a sequence of steps on the model: what was called when, what it answered and stored.
 import { isEngineError } from '../../src/errors.ts'
 import {
   type EmbeddedStore,
@@ -7,15 +7,16 @@ import {
 import type { Store, StoreNotice } from '../../src/persistence/store.ts'
 import { dumpText, sha1 } from '../support/canonical.ts'
 import { settableProcessClock, startMs } from '../support/settable-clock.ts'
-import { again, command } from './commands.ts'
-import { Draw } from './draw.ts'
-import { type Call, type Checker, type Outcome, Stored, type Step } from './observation.ts'
+import { type Call, type Checker, type Outcome, type Step, Stored } from './observation.ts'
 import { World } from './world.ts'
 
-/** The random numbers behind one step; nothing at all makes a step that does not happen. */
-export type Numbers = readonly number[] | null
+/** What to do in one step: calls that are made in one tick, and when. */
+export type Plan = Pick<Step, 'nowMs' | 'calls' | 'isRepeat'>
 
-/** A step, and what the stored state looks like after it. */
+/** Decides the next step from what is known so far; undefined ends the sequence. */
+export type NextPlan = (world: World, last: Plan | undefined) => Plan | undefined
+
+/** A step, and the digest of the stored state after it. */
 export interface PlayedStep extends Step {
   readonly digest: string
 }
@@ -25,10 +26,16 @@ export interface Played {
   readonly notices: readonly StoreNotice[]
 }
 
-/** How many of a hundred steps repeat the one before, repeat an old call, or move the clock. */
-const repeats = 12
-const duplicates = 6
-const jumps = 35
+/** A sequence that shows something wrong, up to where it shows. */
+export class SequenceFailure extends Error {
+  readonly plans: readonly Plan[]
+
+  constructor(problem: string, steps: readonly Step[]) {
+    super(`${problem}\n${written(steps)}`)
+    this.name = 'SequenceFailure'
+    this.plans = steps
+  }
+}
 
 /** Makes one call through the store's own interface. */
 export async function outcomeOf(store: Store, { name, args }: Call): Promise<Outcome> {
@@ -40,63 +47,24 @@ export async function outcomeOf(store: Store, { name, args }: Call): Promise<Out
   }
 }
 
-/** Mostly forward: to a time at which something is due, beside it, a little on, or far ahead. */
-function nextTime(draw: Draw, world: World): number {
-  const { nowMs } = world
-  const coming = world.dueTimes().filter((atMs) => atMs > nowMs && atMs < nowMs + 1e11)
-  const dueMs = draw.any(coming)
-  if (dueMs !== undefined && draw.chance(75)) return Math.max(nowMs, dueMs + draw.one([0, 1, -1]))
-  // A server's clock may be set back a little.
-  if (draw.chance(4)) return nowMs - 1 - draw.below(50)
-  if (draw.chance(4)) return nowMs + 10 ** draw.one([6, 8, 10])
-  return nowMs + draw.below(400)
-}
-
-/** A submission that is repeated after its execution was purged would make it once more. */
-function mayRepeat(call: Call, world: World): boolean {
-  return call.name !== 'execution.submit' || !world.gone.has(call.args.id)
-}
-
-function callsOf(draw: Draw, world: World, last: Step | undefined) {
-  if (last !== undefined && draw.chance(repeats)) {
-    if (last.calls.every((call) => mayRepeat(call, world))) {
-      return { calls: last.calls.map(again), isRepeat: true }
-    }
-  }
-  if (draw.chance(duplicates)) {
-    const call = draw.any(world.calls.filter((old) => mayRepeat(old, world)))
-    if (call !== undefined) return { calls: [again(call)], isRepeat: false }
-  }
-  const count = draw.chance(10) ? 2 + draw.below(3) : 1
-  return { calls: Array.from({ length: count }, () => command(draw, world)), isRepeat: false }
-}
-
 /** Plays the steps one after the other; every checker sees each of them. */
-export async function play(
-  numbers: readonly Numbers[],
-  checkers: readonly Checker[],
-  describe: (steps: readonly Step[]) => string,
-): Promise<Played> {
+export async function play(next: NextPlan, checkers: readonly Checker[]): Promise<Played> {
   const clock = settableProcessClock()
   const store = await openEmbeddedStore({ clock })
   const notices: StoreNotice[] = []
   await store.listen((notice) => void notices.push(notice))
   const world = new World(startMs, new Stored(store.dump()))
   const steps: PlayedStep[] = []
-  for (const each of numbers) {
-    if (each === null) continue
-    const draw = new Draw(each)
-    const last = steps.at(-1)
-    const { calls, isRepeat } = callsOf(draw, world, last)
-    if (!isRepeat && draw.chance(jumps)) {
-      world.nowMs = nextTime(draw, world)
-      await clock.set(world.nowMs)
-    }
-    const step = await playStep(store, world, calls, isRepeat)
+  for (;;) {
+    const plan = next(world, steps.at(-1))
+    if (plan === undefined) break
+    world.nowMs = plan.nowMs
+    await clock.set(plan.nowMs)
+    const step = await playStep(store, world, plan)
     steps.push(step)
     for (const check of checkers) {
       const problem = check(step)
-      if (problem !== undefined) throw new Error(`${problem}\n${describe(steps)}`)
+      if (problem !== undefined) throw new SequenceFailure(problem, steps)
     }
   }
   // Notices are told after the answers, in a turn of their own.
@@ -104,19 +72,38 @@ export async function play(
   return { steps, notices }
 }
 
-async function playStep(
-  store: EmbeddedStore,
-  world: World,
-  calls: readonly Call[],
-  isRepeat: boolean,
-): Promise<PlayedStep> {
+async function playStep(store: EmbeddedStore, world: World, plan: Plan): Promise<PlayedStep> {
+  const { calls, nowMs, isRepeat } = plan
   const before = world.stored
   // Calls of one tick travel together and see each other's changes in order.
   const outcomes = await Promise.all(calls.map((call) => outcomeOf(store, call)))
   const after = new Stored(store.dump())
   world.learn(calls, outcomes, after)
   const digest = sha1(dumpText(after.dump))
-  return { nowMs: world.nowMs, calls, outcomes, before, after, isRepeat, digest }
+  return { nowMs, calls, isRepeat, outcomes, before, after, digest }
+}
+
+/** Leaves out every step without which something is still wrong. */
+export async function smallest(
+  failure: SequenceFailure,
+  failsOn: (plans: readonly Plan[]) => Promise<SequenceFailure | undefined>,
+): Promise<SequenceFailure> {
+  let best = failure
+  for (let size = Number.POSITIVE_INFINITY; best.plans.length < size; ) {
+    size = best.plans.length
+    for (let at = size - 1; at >= 0; at--) {
+      const found = await failsOn(without(best.plans, at))
+      if (found !== undefined) best = found
+    }
+  }
+  return best
+}
+
+/** What followed the step that is left out no longer repeats it. */
+function without(plans: readonly Plan[], left: number): readonly Plan[] {
+  return plans
+    .map((plan, at) => (at === left + 1 ? { ...plan, isRepeat: false } : plan))
+    .filter((_, at) => at !== left)
 }
 
 /** The calls and their outcomes, one line each. */

@@ -13,7 +13,7 @@ return op.define({
     if from ~= arg.state then
       lanes.set(arg.lane, arg.state)
     end
-    if from == "paused" then
+    if from == "paused" and arg.state ~= "paused" then
       wake.lane(arg.lane, now_ms)
     end
     return op.outcome("changed", { from = from })

@@ -51,9 +51,9 @@ export class Coalescer {
       this.queue.push({ ...outgoing, bytes: bytesOf(outgoing), resolve, reject })
       if (this.scheduled) return
       this.scheduled = true
-      // After all that this reply sets off, a step later still for those who wait for others to
-      // finish first; but not after the next reply: the server should have work meanwhile.
-      process.nextTick(() => process.nextTick(() => this.flush()))
+      // After all that this reply sets off, also by those who wait a tick for others to finish
+      // first; but not after the next reply: the server should have work meanwhile.
+      process.nextTick(() => queueMicrotask(() => process.nextTick(() => this.flush())))
     })
   }
 

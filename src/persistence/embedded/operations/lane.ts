@@ -12,6 +12,6 @@ export function setLaneState(
 ): Answer<'lane.set_state'> {
   const from = keyspace.lanes.get(args.lane)
   if (from !== args.state) keyspace.lanes.set(args.lane, args.state)
-  if (from === 'paused') wake.lane(args.lane, nowMs)
+  if (from === 'paused' && args.state !== 'paused') wake.lane(args.lane, nowMs)
   return { outcome: 'changed', from }
 }
