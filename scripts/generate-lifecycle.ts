@@ -92,11 +92,14 @@ function diagram(leaves: readonly Leaf[]): string {
       }
     }
   }
-  const states = leaves.map((leaf) => {
-    const parent = group(leaf.name)
-    if (parent === leaf.name) return `  state "${leaf.name}" as ${id(leaf.name)}`
-    const short = leaf.name.slice(parent.length + 1)
-    return `  state ${parent} {\n    state "${short}" as ${id(leaf.name)}\n  }`
+  const parents = [...new Set(leaves.map((leaf) => group(leaf.name)))]
+  const states = parents.flatMap((parent) => {
+    const members = leaves.filter((leaf) => group(leaf.name) === parent)
+    if (members[0]?.name === parent) return [`  state "${parent}" as ${id(parent)}`]
+    const inner = members.map(
+      ({ name }) => `    state "${name.slice(parent.length + 1)}" as ${id(name)}`,
+    )
+    return [`  state ${parent} {`, ...inner, '  }']
   })
   const lines = [...arrows].map(([arrow, events]) => `  ${arrow}: ${[...events].join(', ')}`)
   return ['stateDiagram-v2', ...states, ...lines].join('\n')

@@ -3,7 +3,7 @@ return {
   ["absent"] = {
     index = "none",
     on = {
-      submit = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      submit = { { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { target = "runnable.ready" } },
     },
   },
   ["runnable.ready"] = {
@@ -46,9 +46,9 @@ return {
       complete = { { target = "terminal.completed" } },
       fail = { { fact = "retryLeft", target = "delayed.retry" }, { target = "terminal.failed" } },
       cancel = { { target = "terminal.cancelled" } },
-      delay = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      delay = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueParked", target = "delayed.parked" }, { target = "runnable.resumed" } },
       suspend = { { target = "suspended" } },
-      waitChildren = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      waitChildren = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueParked", target = "delayed.parked" }, { target = "runnable.resumed" } },
       loseLease = { { fact = "reclaimsExhausted", target = "terminal.failed" }, { target = "leased.expired" } },
       revokeLease = { { fact = "reclaimsExhausted", target = "terminal.failed" }, { target = "leased.revoked" } },
       timeOut = { { fact = "retryLeft", target = "delayed.retry" }, { target = "terminal.expired" } },
@@ -81,7 +81,7 @@ return {
       cancelExecution = { { target = "terminal.cancelled" } },
       expire = { { target = "terminal.expired" } },
       skip = { { target = "terminal.skipped" } },
-      resume = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      resume = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueParked", target = "delayed.parked" }, { target = "runnable.resumed" } },
     },
   },
   ["delayed.start"] = {
@@ -130,31 +130,31 @@ return {
   ["terminal.completed"] = {
     index = "terminal",
     on = {
-      replay = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
   ["terminal.failed"] = {
     index = "terminal",
     on = {
-      replay = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
   ["terminal.cancelled"] = {
     index = "terminal",
     on = {
-      replay = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
   ["terminal.expired"] = {
     index = "terminal",
     on = {
-      replay = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
   ["terminal.skipped"] = {
     index = "terminal",
     on = {
-      replay = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
 }

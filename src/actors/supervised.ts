@@ -4,7 +4,8 @@ import { assign, fromPromise, setup } from 'xstate'
 /** A loop that runs until its signal fires; anything it throws is a crash. */
 export type Loop = (signal: AbortSignal) => Promise<void>
 
-interface SupervisedContext extends SupervisedInput {
+/** What a supervised loop remembers. */
+export interface SupervisedContext extends SupervisedInput {
   readonly crashes: number
 }
 

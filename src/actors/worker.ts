@@ -110,7 +110,8 @@ export const workerMachine = setup({
   },
 })
 
-interface DrainInput {
+/** What draining needs to know. */
+export interface DrainInput {
   readonly pool: AttemptPool
   readonly drainUntilMs: number
 }

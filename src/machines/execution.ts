@@ -70,19 +70,36 @@ export type ExecutionEventName =
 
 const holds = (fact: Fact) => ({ guard: fact })
 
+const gate = {
+  operator: { target: '#execution.runnable.blocked', ...holds('heldByOperator') },
+  dependencies: { target: '#execution.waitingChildren', ...holds('heldByDependencies') },
+  start: { target: '#execution.delayed.start', ...holds('notDueStart') },
+  retry: { target: '#execution.delayed.retry', ...holds('notDueRetry') },
+  parked: { target: '#execution.delayed.parked', ...holds('notDueParked') },
+} as const
+
+const ready = { target: '#execution.runnable.ready' } as const
+const resumed = { target: '#execution.runnable.resumed' } as const
+
 /**
  * The placement rule: where work that is not under a lease belongs. The highest closed gate wins,
- * so that opening one gate never loses another.
+ * so that opening one gate never loses another. New, parked and replayed work cannot meet every
+ * gate.
  */
-const placement = [
-  { target: '#execution.runnable.blocked', ...holds('heldByOperator') },
-  { target: '#execution.waitingChildren', ...holds('heldByDependencies') },
-  { target: '#execution.delayed.start', ...holds('notDueStart') },
-  { target: '#execution.delayed.retry', ...holds('notDueRetry') },
-  { target: '#execution.delayed.parked', ...holds('notDueParked') },
-  { target: '#execution.runnable.resumed', ...holds('parked') },
-  { target: '#execution.runnable.ready' },
-] as const
+const placement = {
+  fresh: [gate.dependencies, gate.start, ready],
+  parked: [gate.operator, gate.dependencies, gate.parked, resumed],
+  replayed: [gate.dependencies, ready],
+  any: [
+    gate.operator,
+    gate.dependencies,
+    gate.start,
+    gate.retry,
+    gate.parked,
+    { ...resumed, ...holds('parked') },
+    ready,
+  ],
+} as const
 
 /** A retry waits for its backoff; without one left, the given ending is final. */
 const retryOr = (ending: 'failed' | 'expired') =>
@@ -119,7 +136,7 @@ export const executionMachine = setup({
   id: 'execution',
   initial: 'absent',
   states: {
-    absent: { meta: leaf('none', 'absent', 'none'), on: { submit: placement } },
+    absent: { meta: leaf('none', 'absent', 'none'), on: { submit: placement.fresh } },
     runnable: {
       initial: 'ready',
       on: { ...ending, reprioritize: {} },
@@ -137,7 +154,7 @@ export const executionMachine = setup({
         blocked: {
           meta: leaf('blocked', 'blocked', 'pending'),
           description: 'Held back by an operator, a budget, a quota or missing capabilities.',
-          on: { unblock: placement },
+          on: { unblock: placement.any },
         },
       },
     },
@@ -154,9 +171,9 @@ export const executionMachine = setup({
             complete: '#execution.terminal.completed',
             fail: retryOr('failed'),
             cancel: '#execution.terminal.cancelled',
-            delay: placement,
+            delay: placement.parked,
             suspend: '#execution.suspended',
-            waitChildren: placement,
+            waitChildren: placement.parked,
             loseLease: reclaimOr('expired'),
             revokeLease: reclaimOr('revoked'),
             timeOut: retryOr('expired'),
@@ -177,7 +194,7 @@ export const executionMachine = setup({
     suspended: {
       meta: leaf('suspended', 'suspended', 'interrupted'),
       description: 'Waits for signals.',
-      on: { ...ending, resume: placement },
+      on: { ...ending, resume: placement.parked },
     },
     delayed: {
       initial: 'start',
@@ -203,11 +220,11 @@ export const executionMachine = setup({
     waitingChildren: {
       meta: leaf('waiting', 'waiting_children', 'interrupted'),
       description: 'Waits for its inbound edges.',
-      on: { ...ending, reprioritize: {}, childrenSettled: placement },
+      on: { ...ending, reprioritize: {}, childrenSettled: placement.any },
     },
     terminal: {
       initial: 'completed',
-      on: { replay: placement },
+      on: { replay: placement.replayed },
       states: {
         completed: { meta: leaf('terminal', 'completed', 'ended') },
         failed: { meta: leaf('terminal', 'failed', 'ended') },

@@ -56,13 +56,13 @@ describe.each(kinds)('stopping a worker on %s', (kind) => {
   test('renews the leases of what it lets finish', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    const worker = await engine.work([slow], { lease: '100ms' })
+    const worker = await engine.work([slow], { lease: '900ms' })
     const execution = await engine.submit(slow, undefined)
     const attempt = await begun()
     const stopping = worker.stop()
     const other = task({ name: 'other', run: () => 1 })
     await engine.work([other])
-    await (await engine.submit(other, undefined, { delay: '250ms' })).result()
+    await (await engine.submit(other, undefined, { delay: '1200ms' })).result()
     attempt.finish('done')
     await stopping
     expect(await execution.result()).toBe('done')
