@@ -40,6 +40,9 @@ whose fact holds is taken.
 ${diagram(leaves)}
 \`\`\`
 
+Not drawn: \`cancelExecution\`, \`expire\` and \`skip\` end an execution from any situation but the
+terminal ones.
+
 ## Situations
 
 | situation | public state | index | attempt | meaning |
@@ -77,16 +80,18 @@ function eventRows(leaf: Leaf): string[] {
   })
 }
 
-/** One arrow for each pair of situation groups and event, so that the picture stays readable. */
+/** Events that end anything unfinished: told in a sentence, because arrows would hide the rest. */
+const endings = new Set(['cancelExecution', 'expire', 'skip'])
+
+/** One arrow for each pair of situations and the events that lead from one to the other. */
 function diagram(leaves: readonly Leaf[]): string {
   const arrows = new Map<string, Set<string>>()
   const id = (name: string) => name.replaceAll('.', '_')
   for (const leaf of leaves) {
     for (const [event, candidates] of Object.entries(leaf.on)) {
       for (const { target } of candidates) {
-        if (target === leaf.name) continue
-        const ends = ['cancelExecution', 'expire', 'skip'].includes(event)
-        const from = ends || event === 'replay' ? group(leaf.name) : id(leaf.name)
+        if (target === leaf.name || endings.has(event)) continue
+        const from = event === 'replay' ? group(leaf.name) : id(leaf.name)
         const arrow = `${from} --> ${id(target)}`
         arrows.set(arrow, (arrows.get(arrow) ?? new Set()).add(event))
       }
@@ -102,5 +107,5 @@ function diagram(leaves: readonly Leaf[]): string {
     return [`  state ${parent} {`, ...inner, '  }']
   })
   const lines = [...arrows].map(([arrow, events]) => `  ${arrow}: ${[...events].join(', ')}`)
-  return ['stateDiagram-v2', ...states, ...lines].join('\n')
+  return ['stateDiagram-v2', '  direction LR', ...states, ...lines].join('\n')
 }

@@ -51,7 +51,7 @@ export const bytesMax = {
   input: 1_048_576,
   /** Larger inputs travel beside the functions, not through Lua. */
   inlineInput: 1024,
-  failure: 98_304,
+  failure: 102_400,
   capabilities: 4096,
   tags: 16_384,
 } as const

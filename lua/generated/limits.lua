@@ -24,7 +24,7 @@ return {
   lanes_bytes = 4160,
   input_bytes = 1048576,
   inline_input_bytes = 1024,
-  failure_bytes = 98304,
+  failure_bytes = 102400,
   tags_bytes = 16384,
   capabilities_bytes = 4096,
   capabilities_count = 256,

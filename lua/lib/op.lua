@@ -70,7 +70,7 @@ local decoders = {
   end,
   failure = function(text)
     if #text > limits.failure_bytes then
-      return nil, "is larger than 96 KiB"
+      return nil, "is larger than 100 KiB"
     end
     return text
   end,

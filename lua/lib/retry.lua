@@ -36,8 +36,8 @@ function retry.backoff_ms(policy, n, random_ppm)
         break
       end
     end
-    delay_ms = math.min(delay_ms, policy.longest_ms)
   end
+  delay_ms = math.min(delay_ms, policy.longest_ms)
   if policy.jitter then
     delay_ms = delay_ms * random_ppm / 1000000
   end

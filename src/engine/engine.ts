@@ -150,9 +150,9 @@ export class Engine {
     input: Input,
     options: SubmitOptions,
   ): Promise<Submission> {
-    const bytes = this.encode(task, input)
+    const { bytes, read } = this.encode(task, input)
     // What the worker will see is what must fit: a codec may change a value, as JSON does a Date.
-    await checkInput(task, this.codec.decode(bytes))
+    await checkInput(task, read)
     return {
       ...storedPolicies({ ...task, ...options }),
       lane: options.lane ?? task.lane,
@@ -166,9 +166,12 @@ export class Engine {
     }
   }
 
-  private encode({ name }: AnyTask, input: unknown): Uint8Array {
+  /** The bytes of an input, and what a worker will read from them. */
+  private encode({ name }: AnyTask, input: unknown): { bytes: Uint8Array; read: unknown } {
     try {
-      return this.codec.encode(input)
+      const bytes: unknown = this.codec.encode(input)
+      if (!(bytes instanceof Uint8Array)) throw new TypeError('the codec did not make bytes')
+      return { bytes, read: this.codec.decode(bytes) }
     } catch (cause) {
       throw new EngineError('invalid_input', `the input of ${name} cannot be encoded: ${cause}`, {
         cause,

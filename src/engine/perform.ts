@@ -44,7 +44,8 @@ export function performer({ backend, tasks, codec, onError }: PerformOptions): P
 function completed(codec: Codec, output: unknown): Performed {
   if (output === undefined) return { outcome: 'completed', payload: undefined }
   try {
-    const payload = codec.encode(output)
+    const payload: unknown = codec.encode(output)
+    if (!(payload instanceof Uint8Array)) throw new TypeError('the codec did not make bytes')
     if (payload.byteLength <= bytesMax.input) return { outcome: 'completed', payload }
     const what = `the result is ${payload.byteLength} bytes, more than ${bytesMax.input}`
     return failure(new Error(what), 'permanent')

@@ -22,7 +22,10 @@ const within = (value: number, { min, max }: Bounds): boolean => value >= min &&
 
 export function formatRetryPolicy(policy: StoredRetryPolicy): string {
   const { attempts, backoff, firstMs, longestMs, multiplierMilli, jitter, classes } = policy
-  const letters = classes.map((name) => failureClassLetters[name]).join('')
+  // In one order and once each, so that equal policies are equal texts.
+  const letters = Object.entries(failureClassLetters)
+    .map(([name, letter]) => (classes.includes(name as FailureClass) ? letter : ''))
+    .join('')
   const numbers = `${firstMs} ${longestMs} ${multiplierMilli} ${jitter ? 1 : 0}`
   return `${attempts} ${backoff} ${numbers} ${letters}`
 }
@@ -67,8 +70,8 @@ export function backoffMs(policy: StoredRetryPolicy, n: number, randomPpm: numbe
       delayMs *= multiplier
       if (delayMs >= policy.longestMs || multiplier === 1) break
     }
-    delayMs = Math.min(delayMs, policy.longestMs)
   }
+  delayMs = Math.min(delayMs, policy.longestMs)
   if (policy.jitter) delayMs = (delayMs * randomPpm) / 1_000_000
   return Math.max(1, Math.floor(delayMs))
 }

@@ -78,18 +78,28 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
   }
 }
 
-function readTags(id: ExecutionId, tags: string | undefined): Readonly<Record<string, string>> {
-  if (tags === undefined) return {}
+/** A stored JSON object, or `corruption`. */
+function readObject(id: ExecutionId, where: string, text: string): Record<string, unknown> {
+  let value: unknown
   try {
-    return JSON.parse(tags) as Record<string, string>
+    value = JSON.parse(text)
   } catch {
-    return corrupt(id, 'tags: not JSON')
+    return corrupt(id, `${where}: not JSON`)
   }
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+  return corrupt(id, `${where}: not an object`)
 }
 
+function readTags(id: ExecutionId, tags: string | undefined): Readonly<Record<string, string>> {
+  return tags === undefined ? {} : (readObject(id, 'tags', tags) as Record<string, string>)
+}
+
+const endedAttemptPattern = /^(\d+) (\w+) (\d+) (\S+) (\d+) (\d+) (\w+)$/
+
 function readEndedAttempt(id: ExecutionId, line: string): EndedAttempt {
-  const [attempt, type, epoch, worker, startedAt, endedAt, how] = line.split(' ')
-  if (how === undefined) return corrupt(id, 'attempts: an entry is short')
+  const parts = endedAttemptPattern.exec(line)
+  if (parts === null) return corrupt(id, 'attempts: an entry does not parse')
+  const [, attempt, type, epoch, worker, startedAt, endedAt, how] = parts
   return {
     attempt: Number(attempt),
     type: type as EndedAttempt['type'],
@@ -97,7 +107,7 @@ function readEndedAttempt(id: ExecutionId, line: string): EndedAttempt {
     worker: worker as string,
     startedAtMs: Number(startedAt),
     endedAtMs: Number(endedAt),
-    how,
+    how: how as string,
   }
 }
 
@@ -124,12 +134,13 @@ export function formatFailure(reason: FailureReason): Uint8Array {
   )
 }
 
-function readFailure(ending: Uint8Array | undefined): FailureReason | undefined {
+function readFailure(id: ExecutionId, ending: Uint8Array | undefined): FailureReason | undefined {
   if (ending === undefined) return undefined
-  const stored = JSON.parse(Buffer.from(ending).toString()) as { message: string; detail?: string }
-  return stored.detail === undefined
-    ? { message: stored.message }
-    : { message: stored.message, detail: Buffer.from(stored.detail, 'base64') }
+  const { message, detail } = readObject(id, 'failure', Buffer.from(ending).toString())
+  if (typeof message !== 'string') return corrupt(id, 'failure: message: missing')
+  return typeof detail === 'string'
+    ? { message, detail: Buffer.from(detail, 'base64') }
+    : { message }
 }
 
 /** How an execution ended, as a value. */
@@ -143,7 +154,7 @@ export function readEnding(id: ExecutionId, ended: Ended): ExecutionEnding {
         outcome: 'failed',
         reason,
         failureClass: ended.class as FailureClass | undefined,
-        failure: readFailure(ended.ending),
+        failure: readFailure(id, ended.ending),
       }
     case 'terminal.cancelled':
       return {

@@ -35,7 +35,7 @@ describe.each(kinds)('cancelling on %s', (kind) => {
   test('ends work that is done at this moment, and its signal fires at the next renewal', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    const worker = await engine.work([slow], { lease: '150ms' })
+    const worker = await engine.work([slow], { lease: '600ms' })
     const execution = await engine.submit(slow, undefined)
     const attempt = await begun()
     await execution.cancel('stop it')
@@ -51,7 +51,7 @@ describe.each(kinds)('cancelling on %s', (kind) => {
   test('frees the place of work that stops when its signal fires', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '150ms' })
+    await engine.work([slow], { lease: '600ms' })
     const first = await engine.submit(slow, undefined)
     const second = await engine.submit(slow, undefined)
     const attempt = await begun()

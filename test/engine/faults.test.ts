@@ -76,7 +76,7 @@ describe('a worker', () => {
     const fault = new EngineError('connection_timeout', 'no answer')
     const engine = new Engine(await failing('complete', 1, () => fault), { onError: told.open })
     const attempts = task({ name: 'attempts', run: ({ attempt }) => attempt })
-    await engine.work([attempts], { lease: '150ms' })
+    await engine.work([attempts], { lease: '600ms' })
     const execution = await engine.submit(attempts, undefined)
     expect(await told.passed).toBe(fault)
     expect(await execution.result()).toBe(1)

@@ -14,7 +14,7 @@ describe.each(kinds)('a lost lease on %s', (kind) => {
   test('fires the signal at the next renewal with the reason', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '120ms' })
+    await engine.work([slow], { lease: '600ms' })
     const execution = await engine.submit(slow, undefined)
     const { aborted, context } = await begun()
     await engine.backend.revokeLease(execution.id)
@@ -51,7 +51,7 @@ describe.each(kinds)('a lost lease on %s', (kind) => {
   test('does not let a late failure count', async () => {
     const engine = await open()
     const stage = staged({ retry: { attempts: 2, delay: 1 } })
-    const worker = await engine.work([stage.task], { lease: '100ms', concurrency: 2 })
+    const worker = await engine.work([stage.task], { lease: '600ms', concurrency: 2 })
     const execution = await engine.submit(stage.task, undefined)
     const first = await stage.begun()
     await engine.backend.revokeLease(execution.id)
@@ -84,10 +84,10 @@ describe.each(kinds)('a lost lease on %s', (kind) => {
   test('comes back when this process was too busy to renew, and is done by one of both', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '100ms', concurrency: 2 })
+    await engine.work([slow], { lease: '600ms', concurrency: 2 })
     const execution = await engine.submit(slow, undefined)
     const first = await begun()
-    const untilMs = Date.now() + 300
+    const untilMs = Date.now() + 900
     while (Date.now() < untilMs);
     await first.aborted
     const second = await begun()
@@ -107,19 +107,19 @@ describe('a silent server', () => {
     const store = await openValkeyStore({
       url: `valkey://127.0.0.1:${proxy.port}`,
       namespace: freshNamespace(),
-      callTimeoutMs: 3000,
+      callTimeoutMs: 6000,
     })
     const reported = gate<unknown>()
     const engine = new Engine(createBackend(store), { onError: reported.open })
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '300ms' })
+    await engine.work([slow], { lease: '900ms' })
     await engine.submit(slow, undefined)
     const attempt = await begun()
     const startedAtMs = performance.now()
     proxy.lead(undefined)
     proxy.silence()
     expect(await attempt.aborted).toMatchObject({ code: 'lease_expired' })
-    expect(performance.now() - startedAtMs).toBeLessThan(1000)
+    expect(performance.now() - startedAtMs).toBeLessThan(3000)
     attempt.finish('nobody hears')
     proxy.cut()
     proxy.lead(engines.server.port)
@@ -133,7 +133,7 @@ describe('a silent server', () => {
     const engine = await engines.open({ url: `valkey://127.0.0.1:${proxy.port}`, namespace })
     const beside = await engines.open({ namespace })
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '200ms', concurrency: 2 })
+    await engine.work([slow], { lease: '900ms', concurrency: 2 })
     const execution = await engine.submit(slow, undefined)
     const first = await begun()
     proxy.lead(undefined)

@@ -28,14 +28,14 @@ async function hold(): Promise<void> {
       return { attempt, line }
     },
   })
-  await engine.work([held], { lease: '400ms' })
+  await engine.work([held], { lease: '1s' })
   console.log('working')
 }
 
 /** Works until it is killed. */
 async function work(): Promise<void> {
   const engine = await open()
-  await engine.work([note], { lease: '400ms', concurrency: 5 })
+  await engine.work([note], { lease: '1s', concurrency: 5 })
   console.log('working')
 }
 
@@ -51,7 +51,7 @@ async function submit(): Promise<void> {
 /** Submits and works without end, and prints each result with its id. */
 async function churn(): Promise<void> {
   const engine = await open()
-  await engine.work([note], { lease: '400ms', concurrency: 5 })
+  await engine.work([note], { lease: '1s', concurrency: 5 })
   const next = async (number: number): Promise<void> => {
     const execution = await engine.submit(note, number)
     const result = await execution.result()

@@ -76,7 +76,7 @@ describe.each(kinds)('a worker on %s', (kind) => {
   test('never does more than it may while leases are lost and work comes back', async () => {
     const engine = await open()
     const { task: slow, begun, waiting } = staged()
-    await engine.work([slow], { concurrency: 1, lease: '100ms' })
+    await engine.work([slow], { concurrency: 1, lease: '600ms' })
     const execution = await engine.submit(slow, undefined)
     const first = await begun()
     await engine.backend.revokeLease(execution.id)

@@ -47,9 +47,10 @@ function trace(performed: readonly Performed[]): string {
 }
 
 async function inLockstep(seeds: readonly Seed[]): Promise<void> {
-  const { performed, problem } = await runOnModel(seeds)
+  const session = await server.begin()
+  const { performed, problem } = await runOnModel(seeds, (step) => session.add(step))
+  const difference = await session.finish()
   if (problem !== undefined) throw new Error(`${problem}\n${trace(performed)}`)
-  const difference = await server.difference(performed)
   if (difference !== undefined) throw new Error(`${difference}\n${trace(performed)}`)
   for (const step of performed) coverage.add(step)
 }

@@ -14,7 +14,17 @@ import { written } from './written.ts'
 const namespace = 'properties'
 const tag = `{hf:${namespace}:0}`
 
+/** One sequence on its way. */
+export interface Session {
+  /** Sends a step, without waiting for what comes of it. */
+  add(step: Performed): void
+  /** The first step at which the server differs from the model, as text; undefined for none. */
+  finish(): Promise<string | undefined>
+}
+
 export interface LockstepServer {
+  /** Empties the server for a sequence of its own. */
+  begin(): Promise<Session>
   /** The first step at which the server differs from the model, as text; undefined for none. */
   difference(performed: readonly Performed[]): Promise<string | undefined>
   stop(): Promise<void>
@@ -39,7 +49,12 @@ export async function startLockstep(library: Bundle): Promise<LockstepServer> {
   })
   const run = new ServerRun(store, connection as Connection, library, url)
   return {
-    difference: (performed) => run.difference(performed),
+    begin: () => run.begin(),
+    async difference(performed) {
+      const session = await run.begin()
+      for (const step of performed) session.add(step)
+      return session.finish()
+    },
     async stop() {
       await store.close()
       await server.stop()
@@ -48,6 +63,12 @@ export async function startLockstep(library: Bundle): Promise<LockstepServer> {
 }
 
 type Outcome = { readonly answer: Answer<OperationName> } | { readonly error: unknown }
+
+interface Result {
+  readonly outcome: Outcome
+  /** Of everything stored after the step. */
+  readonly digest: string
+}
 
 class ServerRun {
   private readonly store: ValkeyStore
@@ -62,23 +83,33 @@ class ServerRun {
     this.url = url
   }
 
-  /** Sends all steps at once, each with its time before and a digest of everything after it. */
-  async difference(performed: readonly Performed[]): Promise<string | undefined> {
-    await this.begin()
-    const sent = performed.map((step) => this.send(step))
-    const results = await Promise.all(sent)
-    const expiring = await this.connection.send('FCALL', [`${this.library.name}_expiring`, 0])
+  /** All steps travel at once, each with its time before and a digest of everything after it. */
+  async begin(): Promise<Session> {
+    await this.empty()
+    const performed: Performed[] = []
+    const sent: Promise<Result>[] = []
+    return {
+      add: (step) => {
+        performed.push(step)
+        sent.push(this.send(step))
+      },
+      finish: async () => this.difference(performed, await Promise.all(sent)),
+    }
+  }
+
+  private async difference(performed: readonly Performed[], results: readonly Result[]) {
+    const expiring = await this.fcall('expiring', [], [])
     if ((expiring as readonly Reply[]).length > 0) return 'the server lets keys expire'
-    const at = results.findIndex(([outcome, digest], index) => {
+    const at = results.findIndex(({ outcome, digest }, index) => {
       const step = performed[index] as Performed
       return digest !== sha1(step.after.text) || !agrees(step, outcome)
     })
-    if (at === -1) return undefined
-    const outcome = results[at]?.[0] as Outcome
-    return this.describe(performed.slice(0, at + 1), outcome)
+    const differing = results[at]
+    if (differing === undefined) return undefined
+    return this.describe(performed.slice(0, at + 1), differing.outcome)
   }
 
-  private async begin(): Promise<void> {
+  private async empty(): Promise<void> {
     await this.connection.send('FLUSHDB', [])
     await this.store.claimNamespace()
   }
@@ -87,7 +118,7 @@ class ServerRun {
    * A store of its own for each step, on the one connection: calls of one store would travel
    * together, under one time.
    */
-  private async send(step: Performed): Promise<[Outcome, string]> {
+  private async send(step: Performed): Promise<Result> {
     const { name, args } = step.call
     let digest: Promise<Reply> = Promise.resolve(null)
     let inputs: Promise<Reply> | undefined
@@ -115,7 +146,7 @@ class ServerRun {
       (answer): Outcome => ({ answer }),
       (error: unknown): Outcome => ({ error }),
     )
-    return [outcome, String(await digest)]
+    return { outcome, digest: String(await digest) }
   }
 
   private fcall(
@@ -129,7 +160,7 @@ class ServerRun {
 
   private async describe(performed: readonly Performed[], outcome: Outcome): Promise<string> {
     const last = performed.at(-1) as Performed
-    await this.begin()
+    await this.empty()
     await Promise.all(performed.map((step) => this.send(step)))
     const dump = (await this.fcall('dump', [tag], [])) as Buffer
     const answer = 'answer' in outcome ? written(outcome.answer) : String(outcome.error)

@@ -32,7 +32,7 @@ function fences(right: Fence | undefined, past: Fence | undefined): readonly Fen
 
 function settles(fence: Fence, nowMs: number): readonly Call[] {
   const base = { id, ...fence, digest: digestOne }
-  const failed = { ...base, class: 'transient', failure, random_ppm: 250_000 }
+  const failed = { ...base, class: 'transient' as const, failure, random_ppm: 250_000 }
   return [
     { name: 'lease.renew', args: { id, ...fence } },
     { name: 'execution.progress', args: { id, ...fence, percent: 50, note: 'half' } },
@@ -72,13 +72,10 @@ function stems({ leases, past }: State, f: Fields | undefined): readonly string[
 
 function claims(state: State, f: Fields | undefined): readonly Call[] {
   const base = { lanes: 'lane', capabilities: 'gpu', count: 1, worker: 'one', lease_ms: 1000 }
-  const once = { ...base, repeatable: false, kinds: 'frc', sleep_ms: undefined }
-  const fresh = { ...once, lease_id: `lease${state.leases}` }
+  const fresh = { ...base, lease_id: `lease${state.leases}`, kinds: 'frc', sleep_ms: undefined }
   const known = stems(state, f)
-  // Only a lease id that is new, or that is said to be known, keeps the contract.
   const all = [
-    fresh,
-    ...known.map((lease_id) => ({ ...once, lease_id, repeatable: true })),
+    ...known.map((lease_id) => ({ ...fresh, lease_id })),
     ...['f', 'r', 'c'].map((kinds) => ({ ...fresh, kinds })),
     { ...fresh, count: 2, worker: 'two', lanes: 'other,lane', lease_ms: 1200 },
     { ...fresh, capabilities: 'cpu,gpus' },
@@ -122,9 +119,7 @@ function fromOutside(f: Fields | undefined, past: Fence | undefined): readonly C
       { name: 'execution.unblock', args: { id, why } },
     ]),
     ...replays.map((replay_id): Call => ({ name: 'execution.replay', args: { id, replay_id } })),
-    ...[0, 5].map(
-      (priority): Call => ({ name: 'execution.reprioritize', args: { id, priority } }),
-    ),
+    ...[0, 5].map((priority): Call => ({ name: 'execution.reprioritize', args: { id, priority } })),
     ...['active', 'paused', 'draining'].map(
       (state): Call => ({ name: 'lane.set_state', args: { lane: 'lane', state } }),
     ),

@@ -6,14 +6,19 @@ import { callsFrom } from './alphabet.ts'
 import type { Coverage } from './coverage.ts'
 import { type Call, copyKeyspace, dumpOf, emptyKeyspace, letDueHappen, perform } from './model.ts'
 import { executionId, type Projection } from './projections.ts'
-import { abstractKey, fenceOf, fieldsOf, leafNameOf, type State, timesOfInterest } from './states.ts'
+import {
+  abstractKey,
+  fenceOf,
+  fieldsOf,
+  leafNameOf,
+  type State,
+  timesOfInterest,
+} from './states.ts'
 
 /** One call from one state at one time, and what the model made of it. */
 export interface Edge {
   readonly nowMs: number
   readonly call: Call
-  /** Whether the caller says that it may have lost the answer to this very call. */
-  readonly sentBefore: boolean
   readonly answer: Answer<OperationName>
   /** Of the answer and everything stored afterwards. */
   readonly digest: string
@@ -91,22 +96,11 @@ function expand(
       }
       coverage.add(leafNameOf(state.keyspace), afterDue, call.name, answer, leafNameOf(copy))
       const digest = sha1(`${answerText(call.name, answer)}\n${stored}`)
-      edges.push(...ways(call).map((way) => ({ nowMs, answer, digest, ...way })))
+      edges.push({ nowMs, call, answer, digest })
       if (stored !== unchanged) copy = copyKeyspace(state.keyspace)
     }
   }
   return { state, dump, edges }
-}
-
-/**
- * How a call travels. Nothing but a claim cares whether it was sent before; a claim that was is
- * answered like one whose lease id is known to be repeated.
- */
-function ways(call: Call): readonly Pick<Edge, 'call' | 'sentBefore'>[] {
-  const plain = { call, sentBefore: false }
-  if (call.name !== 'lease.claim' || !call.args.repeatable) return [plain]
-  const args = { ...call.args, repeatable: false }
-  return [plain, { call: { name: call.name, args }, sentBefore: true }]
 }
 
 function isChanged(keyspace: Keyspace, before: Keyspace): boolean {

@@ -44,8 +44,7 @@ export const mutations: readonly Mutation[] = [
     name: 'work that was delayed stays in the index of delayed work',
     module: 'lib.transition',
     before: 'if left.index ~= "none" and left.index ~= leaf.index then',
-    after:
-      'if left.index ~= "none" and left.index ~= leaf.index and left.index ~= "delayed" then',
+    after: 'if left.index ~= "none" and left.index ~= leaf.index and left.index ~= "delayed" then',
   },
   {
     name: 'something is written before a stale worker is refused',

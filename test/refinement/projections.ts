@@ -79,7 +79,12 @@ function retry(overrides: Partial<StoredRetryPolicy> = {}): string {
   })
 }
 
-const growing = { backoff: 'exponential', firstMs: 200, longestMs: 1000, multiplierMilli: 3000 } as const
+const growing = {
+  backoff: 'exponential',
+  firstMs: 200,
+  longestMs: 1000,
+  multiplierMilli: 3000,
+} as const
 
 export const projections: readonly Projection[] = [
   {
@@ -109,7 +114,9 @@ export const projections: readonly Projection[] = [
   },
   {
     name: 'gates',
-    submissions: [{ ...plain, delay_ms: 300, deadline_ms: 6000, retry: retry(), capabilities: 'gpu' }],
+    submissions: [
+      { ...plain, delay_ms: 300, deadline_ms: 6000, retry: retry(), capabilities: 'gpu' },
+    ],
     within: within({
       attempts: 1,
       retries: 1,

@@ -31,9 +31,7 @@ export async function refine(
   for (const expansion of explore(projection, coverage)) {
     states += 1
     edges += expansion.edges.length
-    running.push(
-      runner.differences(expansion).then((texts) => void differences.push(...texts)),
-    )
+    running.push(runner.differences(expansion).then((texts) => void differences.push(...texts)))
     if (running.length >= batchesMax) await running.shift()
     if (differences.length > 0 || edges > edgesMax) break
   }

@@ -36,7 +36,6 @@ export async function startEdgeServer(): Promise<EdgeServer> {
       await client.call('FUNCTION', 'LOAD', library.source)
       return { differences: (expansion) => differences(client, library.name, expansion) }
     },
-    info: () => client.info('cpu'),
     async stop() {
       client.disconnect()
       await server.stop()
@@ -50,9 +49,9 @@ function edgeArguments({ dump, edges }: Expansion): Argument[] {
   const state = dumpArguments(dump)
   const args: Argument[] = [state.length]
   for (const part of state) args.push(part)
-  for (const { nowMs, call, sentBefore } of edges) {
+  for (const { nowMs, call } of edges) {
     const parts = encodeCall(call.name, call.args)
-    args.push(nowMs, parts.length + 1, sentBefore ? '1' : '0')
+    args.push(nowMs, parts.length)
     for (const part of parts) args.push(part as string | Buffer)
   }
   return args

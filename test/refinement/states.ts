@@ -1,7 +1,8 @@
 // The states of one execution: how they are told apart, and which times matter to each.
+
+import { leafOf } from '../../src/machines/table.ts'
 import type { ExecutionFields } from '../../src/persistence/embedded/execution-fields.ts'
 import type { Keyspace } from '../../src/persistence/embedded/keyspace.ts'
-import { leafOf } from '../../src/machines/table.ts'
 import { executionId } from './projections.ts'
 
 export interface Fence {
@@ -30,7 +31,8 @@ export function leafNameOf(keyspace: Keyspace): string {
 
 /** The fence of the last lease. */
 export function fenceOf(f: Readonly<ExecutionFields> | undefined): Fence | undefined {
-  if (f?.lease_id === undefined || f.epoch === undefined || f.attempt === undefined) return undefined
+  if (f?.lease_id === undefined || f.epoch === undefined || f.attempt === undefined)
+    return undefined
   return { attempt: f.attempt, lease_id: f.lease_id, epoch: f.epoch }
 }
 

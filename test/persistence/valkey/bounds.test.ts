@@ -40,7 +40,7 @@ const policies = [
   ],
   ...['', '2', ' 2 fixed 1 1 1000 0 t', '2 fixed 1 1 1000 0 t ', '2  fixed 1 1 1000 0 t'],
   ...['-2 fixed 1 1 1000 0 t', '2 fixed 1.5 1 1000 0 t', '2 fixed 1e3 1 1000 0 t'],
-  ...[`${'0'.repeat(42)}2 fixed 1 1 1000 0 t`, `${'0'.repeat(43)}2 fixed 1 1 1000 0 t`],
+  ...[64, 65].map((length) => '2 fixed 1 1 1000 0 t'.padStart(length, '0')),
 ]
 
 const words = [

@@ -1,4 +1,5 @@
 // Random claims, grants and what else there is about leases.
+import type { Arguments } from '../../../src/persistence/contract.ts'
 import type { Choices } from '../choices.ts'
 import { type Call, capabilities, lanes, type Step, type World, workers } from '../world.ts'
 
@@ -31,39 +32,49 @@ export function find(choices: Choices, world: World): Step[] {
   return one({ name: 'lease.find', args: { lease_id, count: 1 + choices.below(3) } })
 }
 
-export function grant(choices: Choices, world: World): Step[] {
-  const wanted = choices.one([/^leased\.[er]/, /^runnable\.resumed/, /^runnable\.ready/])
-  const id = world.someId(choices, wanted)
+const lost = /^leased\.[er]/
+const resumed = /^runnable\.resumed/
+const ready = /^runnable\.ready/
+
+function granting(choices: Choices, world: World, wanted: readonly RegExp[]) {
+  const id = world.someId(choices, choices.one(wanted))
   const isLeased = world.records.get(id)?.state?.startsWith('leased.') ?? false
-  const of = isLeased !== choices.rarely(8) ? 'leased' : 'runnable'
-  return one({
-    name: 'lease.grant',
-    args: {
-      id,
-      of,
-      grant_id: world.fresh('grant'),
-      worker: choices.one(workers),
-      grant_ms: choices.one([1000, 1, 50, 60_000]),
-      capabilities: choices.one(['gpu,ü,x', 'gpu,ü,x', ...capabilities]),
-    },
-  })
+  const args: Arguments<'lease.grant'> = {
+    id,
+    of: isLeased !== choices.rarely(8) ? 'leased' : 'runnable',
+    grant_id: world.fresh('grant'),
+    worker: choices.one(workers),
+    grant_ms: choices.one([1000, 1, 50, 60_000]),
+    capabilities: choices.one(['gpu,ü,x', 'gpu,ü,x', ...capabilities]),
+  }
+  return args
 }
 
-/** Grants an execution and claims it in the same moment. */
+export function grant(choices: Choices, world: World): Step[] {
+  return one({ name: 'lease.grant', args: granting(choices, world, [lost, resumed, ready]) })
+}
+
+/** Grants an execution and claims it at once, or when the grant has just run out. */
 export function grantAndClaim(choices: Choices, world: World): Step[] {
-  const granting = grant(choices, world)
-  const [first] = granting
-  if (first?.step !== 'call' || first.call.name !== 'lease.grant') return granting
-  const { id, of, grant_id, worker } = first.call.args
+  const known = [lost, resumed].filter((state) => world.idsIn(state).length > 0)
+  const args = granting(choices, world, known.length > 0 ? known : [ready])
+  const { id, of, grant_id, worker, grant_ms } = args
   const rest = { lease_id: world.fresh('lease'), lease_ms: choices.one(leaseLengths) }
   const call: Call = { name: 'lease.claim_granted', args: { id, of, grant_id, worker, ...rest } }
-  return [...granting, { step: 'call', call }, ...(choices.rarely(3) ? [again] : [])]
+  const late: Step[] = [{ step: 'jump', toMs: world.nowMs + grant_ms }]
+  return [
+    ...one({ name: 'lease.grant', args }),
+    ...(choices.rarely(4) ? late : []),
+    ...one(call),
+    ...(choices.rarely(3) ? [again] : []),
+  ]
 }
 
 const again: Step = { step: 'again' }
 
 export function claimGranted(choices: Choices, world: World): Step[] {
   const { grants } = world
+  if (grants.length === 0 && !choices.rarely(6)) return grant(choices, world)
   // Mostly one of the latest: the others are over.
   const remembered = grants.at(-1 - choices.below(Math.min(4, Math.max(1, grants.length))))
   const known = remembered ?? { id: '7'.repeat(26), of: 'runnable', grant_id: 'g', worker: 'w1' }

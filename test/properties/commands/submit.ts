@@ -1,5 +1,6 @@
 // Random submissions: every option, keys that are used again, inputs of any bytes and length.
 import type { Arguments } from '../../../src/persistence/contract.ts'
+import { operationPlans } from '../../../src/persistence/generated/operations.ts'
 import type { Choices } from '../choices.ts'
 import { capabilities, lanes, type Step, type World } from '../world.ts'
 
@@ -47,11 +48,21 @@ function keyed(choices: Choices) {
   }
 }
 
+type Submission = Arguments<'execution.submit'>
+
+/** Work with nothing but what all work has, and what is given. */
+export function plainWork(id: string, given: Partial<Submission>): Submission {
+  const none = Object.fromEntries(
+    operationPlans['execution.submit'].args.map(({ name }) => [name, undefined]),
+  )
+  return { ...(none as unknown as Submission), lane: 'lane', task: 'task', id, ...given }
+}
+
 export function submit(choices: Choices, world: World): Step[] {
   const known = world.ids
   const isAgain = known.length > 0 && choices.rarely(16)
   const id = isAgain ? choices.one(known) : world.freshId()
-  const args: Arguments<'execution.submit'> = {
+  const args: Submission = {
     id,
     lane: choices.one(lanes),
     task: choices.one(['task', 'aufgabe-ü']),

@@ -26,6 +26,8 @@ function jump(choices: Choices, world: World): Step[] {
   const next = world.nextDueMs() ?? world.nowMs
   const { nowMs } = world
   const targets = [nowMs + 1, next, next - 1, next + 1, nowMs + 120, nowMs + 3_600_000]
+  // A server's clock may be set back.
+  if (choices.rarely(30)) return [{ step: 'jump', toMs: nowMs - choices.one([1, 60, 5000]) }]
   const toMs = choices.rarely(60) ? nowMs + 100 * 86_400_000 : choices.one(targets)
   return [{ step: 'jump', toMs: Math.max(nowMs, toMs) }]
 }
@@ -37,33 +39,49 @@ function repeatEarlier(choices: Choices, world: World): Step[] {
   return [{ step: 'call', call: choices.one(calls) }]
 }
 
+/** Where nothing is held there is little to report: somebody has to claim first. */
+function whenHeld(command: Command): Command {
+  return (choices, world) => {
+    const isIdle = world.idsIn(/^leased\.held$/).length === 0 && choices.below(4) > 0
+    return isIdle ? claim(choices, world) : command(choices, world)
+  }
+}
+
+/** Nothing can be done to work that was never submitted. */
+function whenKnown(command: Command): Command {
+  return (choices, world) => {
+    const isEmpty = world.ids.length === 0 && !choices.rarely(8)
+    return isEmpty ? submit(choices, world) : command(choices, world)
+  }
+}
+
 const weights: readonly (readonly [number, Command])[] = [
   [26, submit],
   [22, claim],
   [12, jump],
-  [3, progress],
-  [5, complete],
-  [7, fail],
-  [3, cancel],
-  [5, delay],
-  [5, settleTwice],
-  [4, renew],
-  [4, revoke],
-  [3, grant],
-  [4, grantAndClaim],
+  [3, whenHeld(progress)],
+  [5, whenHeld(complete)],
+  [7, whenHeld(fail)],
+  [3, whenHeld(cancel)],
+  [5, whenHeld(delay)],
+  [5, whenHeld(settleTwice)],
+  [4, whenHeld(renew)],
+  [4, whenHeld(revoke)],
+  [3, whenKnown(grant)],
+  [4, whenKnown(grantAndClaim)],
   [4, claimGranted],
   [2, find],
-  [2, cancelByOperator],
-  [2, reprioritize],
-  [4, replay],
-  [1, replayOften],
-  [3, block],
-  [3, unblock],
-  [2, purge],
+  [2, whenKnown(cancelByOperator)],
+  [2, whenKnown(reprioritize)],
+  [4, whenKnown(replay)],
+  [1, whenKnown(replayOften)],
+  [3, whenKnown(block)],
+  [3, whenKnown(unblock)],
+  [2, whenKnown(purge)],
   [3, setLaneState],
   [3, sweep],
   [1, open],
-  [3, watch],
+  [3, whenKnown(watch)],
   [4, look],
   [4, repeatEarlier],
 ]

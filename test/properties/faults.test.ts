@@ -1,0 +1,67 @@
+// Shows that the net is tight: builds of the library with one small fault each are found out.
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { edited, moduleText, observingLibrary } from '../support/observing-library.ts'
+import { seedsOf } from './choices.ts'
+import { commands } from './commands/table.ts'
+import { runOnModel } from './model-run.ts'
+import { startLockstep } from './server-run.ts'
+
+const sequencesMax = 400
+
+interface Fault {
+  readonly name: string
+  readonly module: string
+  readonly before: string
+  readonly after: string
+}
+
+const faults: readonly Fault[] = [
+  {
+    name: 'renews a lease to less than it had',
+    module: 'ops.lease.renew',
+    before: 'math.max(expires_at, record.number(x, "expires_at"))',
+    after: 'expires_at',
+  },
+  {
+    name: 'forgets to take a purged key away',
+    module: 'lib.purge',
+    before: 'if x.f.key ~= nil then',
+    after: 'if x.f.key == "" then',
+  },
+  {
+    name: 'lets a lease run out one millisecond late',
+    module: 'lib.due',
+    before: 'return at_ms ~= nil and at_ms <= now_ms',
+    after: 'return at_ms ~= nil and (at_ms < now_ms or field ~= "expires_at" and at_ms == now_ms)',
+  },
+  {
+    name: 'leaves a large input behind after a refusal',
+    module: 'ops.execution.submit',
+    before: 'if redis.call("EXISTS", keys.execution(id)) == 0 then',
+    after: 'if false then',
+  },
+  {
+    name: 'keeps the note of the attempt before',
+    module: 'lib.lease',
+    before: 'redis.call("DEL", keys.note(x.id))',
+    after: '',
+  },
+]
+
+it.each(faults)('A library that $name is found out', async ({ module, before, after }) => {
+  const replaced = edited(moduleText(module), before, after)
+  const server = await startLockstep(observingLibrary({ [module]: replaced }))
+  try {
+    let found: string | undefined
+    const arbitrary = seedsOf(commands.length, 100)
+    for (const seeds of fc.sample(arbitrary, { numRuns: sequencesMax, seed: 1 })) {
+      const { performed } = await runOnModel(seeds)
+      found = await server.difference(performed)
+      if (found !== undefined) break
+    }
+    expect(found).toBeDefined()
+  } finally {
+    await server.stop()
+  }
+})
