@@ -61,7 +61,7 @@ function executionParts(executionId: string | undefined) {
 }
 
 function digits(text: string | undefined): number {
-  const value = /^\d{1,16}$/.test(text ?? '') ? Number(text) : Number.NaN
+  const value = /^(?:0|[1-9]\d{0,15})$/.test(text ?? '') ? Number(text) : Number.NaN
   if (!Number.isSafeInteger(value)) {
     throw new EngineError('invalid_handle', 'this handle was changed')
   }

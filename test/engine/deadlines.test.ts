@@ -39,7 +39,7 @@ describe.each(kinds)('a deadline on %s', (kind) => {
   test('ends an execution that is worked on, and its signal fires', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '600ms' })
+    await engine.work([slow], { lease: '2400ms' })
     const execution = await engine.submit(slow, undefined, { deadline: '60ms' })
     const attempt = await begun()
     await refusal(execution.result(), 'execution_expired', { reason: 'deadline' })

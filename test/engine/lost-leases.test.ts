@@ -14,7 +14,7 @@ describe.each(kinds)('a lost lease on %s', (kind) => {
   test('fires the signal at the next renewal with the reason', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '600ms' })
+    await engine.work([slow], { lease: '2400ms' })
     const execution = await engine.submit(slow, undefined)
     const { aborted, context } = await begun()
     await engine.backend.revokeLease(execution.id)

@@ -38,6 +38,11 @@ describe('a stored retry policy', () => {
     expect(formatRetryPolicy(policy)).toBe('5 exponential 100 60000 2000 0 ti')
   })
 
+  test('is the same text for the same classes, in whatever order and however often', () => {
+    const classes: FailureClass[] = ['infra_crash', 'transient', 'infra_crash']
+    expect(formatRetryPolicy({ ...policy, classes })).toBe(formatRetryPolicy(policy))
+  })
+
   test('is read back as it was, whatever it says, and fits into a word', () => {
     fc.assert(
       fc.property(policies, (any) => {
@@ -88,6 +93,7 @@ describe('the wait before a retry', () => {
 
   test('is the same each time when it is fixed', () => {
     expect(waits({ backoff: 'fixed' }, 4)).toEqual([100, 100, 100, 100])
+    expect(waits({ backoff: 'fixed', longestMs: 60 }, 2)).toEqual([60, 60])
   })
 
   test('grows by its factor up to the longest', () => {
@@ -111,7 +117,7 @@ describe('the wait before a retry', () => {
         const waitMs = backoffMs(any, retry, random)
         expect(Number.isSafeInteger(waitMs)).toBe(true)
         expect(waitMs).toBeGreaterThanOrEqual(1)
-        expect(waitMs).toBeLessThanOrEqual(Math.max(any.firstMs, any.longestMs))
+        expect(waitMs).toBeLessThanOrEqual(any.longestMs)
         const next = backoffMs(any, retry + 1, random)
         expect(next).toBeGreaterThanOrEqual(waitMs)
       }),

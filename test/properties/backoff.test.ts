@@ -52,7 +52,7 @@ const failures: fc.Arbitrary<Failure[]> = fc.array(
 function naiveWaitMs(policy: StoredRetryPolicy, retries: number, randomPpm: number): number {
   const factors = Array.from({ length: retries }, () => policy.multiplierMilli / 1000)
   const grown = factors.reduce((product, factor) => product * factor, policy.firstMs)
-  const wait = policy.backoff === 'fixed' ? policy.firstMs : Math.min(grown, policy.longestMs)
+  const wait = Math.min(policy.backoff === 'fixed' ? policy.firstMs : grown, policy.longestMs)
   return Math.max(1, Math.floor(policy.jitter ? (wait * randomPpm) / 1_000_000 : wait))
 }
 

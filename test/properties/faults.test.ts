@@ -18,10 +18,10 @@ interface Fault {
 
 const faults: readonly Fault[] = [
   {
-    name: 'renews a lease to less than it had',
-    module: 'ops.lease.renew',
-    before: 'math.max(expires_at, record.number(x, "expires_at"))',
-    after: 'expires_at',
+    name: 'does not count how often work was reclaimed',
+    module: 'lib.lease',
+    before: 'record.set(x, "reclaims", (record.number(x, "reclaims") or 0) + 1)',
+    after: '',
   },
   {
     name: 'forgets to take a purged key away',

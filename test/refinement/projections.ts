@@ -102,7 +102,7 @@ export const projections: readonly Projection[] = [
   {
     name: 'retries',
     submissions: [
-      { ...plain, retry: retry(), deadline_ms: 3000, reclaims_max: 0 },
+      { ...plain, retry: retry({ attempts: 2 }), deadline_ms: 3000, reclaims_max: 0 },
       {
         ...plain,
         retry: retry({ ...growing, jitter: true }),

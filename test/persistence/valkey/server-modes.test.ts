@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startServer } from '../../../scripts/servers.ts'
-import { claimAll, refusal, submit, work } from '../../support/executions.ts'
+import { claimAll, claimIds, refusal, submit, work } from '../../support/executions.ts'
 import { useServer, useStores } from '../../support/valkey-server.ts'
 
 const open = useStores()
@@ -75,6 +75,15 @@ describe('A server without memory left', () => {
     await at.redis.config('SET', 'maxmemory', '0')
     expect(await backend.complete(handle)).toEqual({ outcome: 'completed', replayed: false })
     expect(await backend.describeExecution(before)).toMatchObject({ state: 'terminal.completed' })
+  })
+
+  test('does not blind the claims that wait later', async () => {
+    const { backend } = await open({ url: at.server.url })
+    const id = await submit(backend)
+    await at.redis.config('SET', 'maxmemory', '1')
+    await refusal(claimIds(backend, { maxWaitMs: 60_000 }), 'server_out_of_memory')
+    await at.redis.config('SET', 'maxmemory', '0')
+    expect(await claimIds(backend, { maxWaitMs: 60_000 })).toEqual([id])
   })
 
   test('refuses a store that connects then', async () => {
