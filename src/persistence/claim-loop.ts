@@ -136,7 +136,9 @@ export class ClaimLoop {
           return 0
         },
         (error) => {
-          // What is leased already must not be lost with the error: the next claim will meet it.
+          // Nothing is known about that partition, so the next claim looks there.
+          lower(outlook, partition, 0)
+          // What is leased already must not be lost with the error: that claim will meet it.
           if (found.length === 0) throw error
           return 0
         },
