@@ -27,6 +27,8 @@ export interface Handle {
 export interface ClaimedExecution {
   readonly handle: Handle
   readonly executionId: ExecutionId
+  /** Names this lease, for `revokeLease`. Whoever knows it and the epoch can act. */
+  readonly leaseId: string
   readonly lane: LaneId
   readonly task: string
   readonly input: Uint8Array
@@ -344,7 +346,10 @@ export interface IngressBackend {
   /** Renews many leases at once; each has its own outcome. */
   renewMany(handles: readonly Handle[]): Promise<readonly RenewOutcome[]>
 
-  /** Reserves claimable work for one worker. The same worker asking again gets the same grant. */
+  /**
+   * Reserves claimable work for one worker: interrupted work for `claimResumedExecution`; fresh work
+   * is only held back from others. The same worker asking again gets the same grant.
+   */
   issueClaimGrant(id: ExecutionId, request: GrantRequest): Promise<Grant>
   /** Reserves work whose lease was lost for one worker. */
   issueReclaimGrant(id: ExecutionId, request: GrantRequest): Promise<Grant>

@@ -76,6 +76,7 @@ export function claimedExecution(
   return {
     handle: formatHandle(backend, partition, row),
     executionId: formatExecutionId(partition, row.id),
+    leaseId: row.lease_id,
     lane: row.lane,
     task: row.task,
     input: row.input ?? new Uint8Array(0),

@@ -37,6 +37,7 @@ function claimed(opaque: string, more: Partial<ClaimedExecution> = {}): ClaimedE
   return {
     handle: { backend: 'embedded', kind: 'fresh', opaque },
     executionId: `0-${opaque}`,
+    leaseId: 'lease.1',
     lane: 'lane',
     task: 'task',
     input: new Uint8Array(0),

@@ -85,7 +85,7 @@ describe('a supervised loop', () => {
     expect(reported).toEqual([])
   })
 
-  test('has its signal fired when it is told to stop, and what it then throws is not heard', async () => {
+  test('has its signal fired when it is told to stop, and is not heard after that', async () => {
     actor.start()
     actor.send({ type: 'stop' })
     expect(actor.getSnapshot()).toMatchObject({ value: 'stopped', status: 'done' })

@@ -32,7 +32,7 @@ describe.each(kinds)('cancelling on %s', (kind) => {
     })
   })
 
-  test('ends work that is done at this moment, and its signal fires at the next renewal', async () => {
+  test('ends work that is being done, and its signal fires at the next renewal', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
     const worker = await engine.work([slow], { lease: '2400ms' })

@@ -97,7 +97,7 @@ describe('engines with different keys', () => {
   const { open } = useEngines('valkey')
   const echo = task({ name: 'echo', run: (_context, input: unknown) => input })
 
-  test('cannot read each other: the execution fails for good and its result stays sealed', async () => {
+  test('cannot read each other: executions fail for good, results stay sealed', async () => {
     const namespace = freshNamespace()
     const [one, other] = await Promise.all([
       open({ namespace, codec: encrypting() }),

@@ -219,7 +219,7 @@ describe('a server', () => {
     await proxy.stop()
   })
 
-  test('that cannot be reached when a result is first waited for is asked again later', async () => {
+  test('that cannot be reached when a result is waited for is asked again later', async () => {
     const proxy = await startProxy(engines.server.port)
     const store = await openValkeyStore({
       url: `valkey://127.0.0.1:${proxy.port}`,

@@ -24,7 +24,7 @@ describe.each(kinds)('a lost lease on %s', (kind) => {
     expect(context.signal.reason).toBe(reason)
   })
 
-  test('is taken by another worker, whose outcome is accepted, and the first one’s is not', async () => {
+  test('is taken by another worker, and only the outcome of that one is accepted', async () => {
     const engine = await open()
     const stage = staged()
     await engine.work([stage.task])
@@ -81,7 +81,7 @@ describe.each(kinds)('a lost lease on %s', (kind) => {
     expect(await execution.describe()).toMatchObject({ totalAttempts: 1 })
   })
 
-  test('comes back when this process was too busy to renew, and is done by one of both', async () => {
+  test('comes back when this process was too busy to renew, and one outcome counts', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
     await engine.work([slow], { lease: '600ms', concurrency: 2 })

@@ -34,7 +34,7 @@ describe('processes on a server', () => {
   const engines = useEngines('valkey')
   const { open } = engines
 
-  test('take over the work of one that was killed in the middle, and one outcome counts', async () => {
+  test('take over the work of one that was killed, and one outcome counts', async () => {
     const namespace = freshNamespace()
     const engine = await open({ namespace })
     const { url } = engines.server
@@ -151,6 +151,23 @@ describe('a directory', () => {
     }
   })
 
+  test('keeps its word with every commit flushed to the disk, engine after engine', async () => {
+    const options = { directory, durability: 'flushed' } as const
+    const first = await open(options)
+    const waiting = await first.submit(note, 1, { idempotencyKey: 'one' })
+    await first.close()
+    const second = await open(options)
+    expect(await second.submit(note, 1, { idempotencyKey: 'one' })).toMatchObject({
+      id: waiting.id,
+      duplicate: true,
+    })
+    await second.work([note])
+    const result = await second.execution<Note>(waiting.id).result()
+    await second.close()
+    const third = await open(options)
+    expect(await third.execution(waiting.id).result()).toEqual(result)
+  })
+
   test('belongs to one process at a time', async () => {
     const engine = await open({ directory })
     const refused = start('attempt', directory)
@@ -161,6 +178,9 @@ describe('a directory', () => {
     await next.printed(1)
     expect(next.lines).toEqual(['open'])
     await next.kill()
+    const again = await open({ directory })
+    await expect(open({ directory })).rejects.toMatchObject({ code: 'directory_in_use' })
+    await again.close()
     await open({ directory })
   })
 })

@@ -70,7 +70,7 @@ describe.each(kinds)('a failed attempt on %s', (kind) => {
     expect(error?.details).toMatchObject({ failureClass: 'permanent', message: 'never' })
   })
 
-  test('ends the execution when the error is of a kind derived from NonRetryableError', async () => {
+  test('ends the execution when its error is derived from NonRetryableError', async () => {
     class OutOfStock extends NonRetryableError {}
     const { attempts } = await ending(() => {
       throw new OutOfStock('sold')

@@ -75,7 +75,7 @@ describe.each(kinds)('input on %s', (kind) => {
     expect(await (await engine.submit(page, {})).result()).toBe(20)
   })
 
-  test('is checked as the worker will see it, so that it cannot fit now and fail later', async () => {
+  test('is checked as the worker will see it, lest it fit now and fail later', async () => {
     const engine = await open()
     const day = task({ name: 'day', input: z.date(), run: (_context, date) => date.getDay() })
     await refusal(engine.submit(day, new Date()), 'invalid_input', { argument: 'input' })
@@ -123,7 +123,7 @@ describe.each(kinds)('input on %s', (kind) => {
     })
   })
 
-  test('that a newer schema refuses fails the execution for good when it is worked on', async () => {
+  test('that a newer schema refuses fails the execution for good at work', async () => {
     const engine = await open()
     const before = task({ name: 'job', input: z.number(), run: () => 'old' })
     let runs = 0

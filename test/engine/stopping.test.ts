@@ -223,6 +223,26 @@ describe.each(kinds)('closing an engine on %s', (kind) => {
   })
 })
 
+describe('code that closes its own engine', () => {
+  const { open } = useEngines('embedded')
+
+  test('does not wait for itself longer than the grace', async () => {
+    const engine = await open()
+    const closed = gate()
+    const last = task({
+      name: 'last',
+      run: async () => {
+        await engine.close({ grace: '50ms' })
+        closed.open()
+      },
+    })
+    await engine.work([last])
+    const execution = await engine.submit(last, undefined)
+    await refusal(execution.result(), 'engine_closed')
+    await closed.passed
+  })
+})
+
 describe('work that was handed back', () => {
   const { open } = useEngines('valkey')
 

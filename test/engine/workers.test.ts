@@ -108,7 +108,7 @@ describe.each(kinds)('a worker on %s', (kind) => {
     expect(await both.result()).toBe('both')
   })
 
-  test('hands work back for which it has no code, reports it, and another one does it', async () => {
+  test('hands back work that it has no code for, reports it, and another one does it', async () => {
     const engine = await open()
     const known = named('known', 'lane')
     const strange = named('strange', 'lane')

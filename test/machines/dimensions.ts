@@ -61,7 +61,7 @@ export function dimensionsOf(leaf: Leaf): Dimensions {
   }
 }
 
-/** Name → whether the combination that must never occur does. The names are those of the reference. */
+/** Name, as in the reference → whether the combination that must never occur does. */
 export const forbidden: Readonly<Record<string, (d: Dimensions) => boolean>> = {
   'V1 terminal and leased': (d) => d.phase === 'terminal' && d.ownership === 'leased',
   'V2 suspended and leased': (d) => d.phase === 'suspended' && d.ownership === 'leased',

@@ -1,5 +1,5 @@
 // Asks XState itself where events lead, for every leaf, event and set of facts.
-import { type AnyMachineSnapshot, transition } from 'xstate'
+import { transition } from 'xstate'
 import { type ExecutionEventName, executionMachine } from '../../src/machines/execution.ts'
 import { type Fact, facts } from '../../src/machines/facts.ts'
 
@@ -24,14 +24,16 @@ function leafName(value: unknown): string {
   return `${parent}.${leafName(child)}`
 }
 
-const snapshots = new Map<string, AnyMachineSnapshot>()
+function makeSnapshot(leaf: string) {
+  return executionMachine.resolveState({ value: stateValue(leaf) as never })
+}
+
+const snapshots = new Map<string, ReturnType<typeof makeSnapshot>>()
 
 function snapshotOf(leaf: string) {
-  const known = snapshots.get(leaf) as ReturnType<typeof make> | undefined
-  const make = () => executionMachine.resolveState({ value: stateValue(leaf) as never })
-  const found = known ?? make()
-  snapshots.set(leaf, found)
-  return found
+  const snapshot = snapshots.get(leaf) ?? makeSnapshot(leaf)
+  snapshots.set(leaf, snapshot)
+  return snapshot
 }
 
 /** The leaf that XState moves to, or undefined when its machine has no transition for the event. */

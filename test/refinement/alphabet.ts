@@ -15,7 +15,7 @@ const neverIssued: Fence = { attempt: 77, lease_id: 'never.1', epoch: 8_000_000_
 
 type Fields = Readonly<ExecutionFields>
 
-/** Every combination of an attempt, a lease id and an epoch that is right, stale or never issued. */
+/** Every combination of attempt, lease id and epoch, each right, stale or never issued. */
 function fences(right: Fence | undefined, past: Fence | undefined): readonly Fence[] {
   const known = [right, past, neverIssued].filter((fence) => fence !== undefined)
   const parts = <Part extends keyof Fence>(part: Part) => [

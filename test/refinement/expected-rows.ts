@@ -20,20 +20,12 @@ const awaitedEvents: ReadonlySet<string> = new Set([
 /** Ways out that no operation takes: the facts behind them cannot hold there. */
 const unreachable: readonly { readonly why: string; readonly rows: RegExp }[] = [
   {
-    why: 'nobody has blocked, attempted or parked what does not exist yet',
-    rows: /^absent submit → (runnable\.blocked|delayed\.retry|delayed\.parked|runnable\.resumed)$/,
-  },
-  {
     why: 'what delays is parked, and nobody can block it while it is leased',
-    rows: /^leased\.held delay → (runnable\.blocked|delayed\.start|delayed\.retry|runnable\.ready)$/,
+    rows: /^leased\.held delay → (?!delayed\.parked$|runnable\.resumed$)/,
   },
   {
     why: 'the block is taken away before the work is placed',
     rows: /^runnable\.blocked unblock → runnable\.blocked$/,
-  },
-  {
-    why: 'an ending takes blocks, waits and interrupted attempts away',
-    rows: /^terminal\.\w+ replay → (?!runnable\.ready$)/,
   },
 ]
 
@@ -41,15 +33,26 @@ export const reachableLeaves: readonly string[] = lifecycleTable()
   .map(({ name }) => name)
   .filter((name) => !awaitedLeaves.has(name))
 
-/** `leaf event → leaf` of every way that the lifecycle has and that something can take. */
-export const expectedTransitions: readonly string[] = reachableLeaves.flatMap((leaf) =>
-  Object.entries(leafOf(leaf)?.on ?? {}).flatMap(([event, candidates]) =>
-    candidates
-      .filter(({ target }) => !awaitedEvents.has(event) && !awaitedLeaves.has(target))
-      .map(({ target }) => `${leaf} ${event} → ${target}`)
-      .filter((row) => !unreachable.some(({ rows }) => rows.test(row))),
-  ),
+/** `leaf event → leaf` of every way of the lifecycle that an offered operation could take. */
+const offeredTransitions: readonly string[] = reachableLeaves.flatMap((leaf) =>
+  Object.entries(leafOf(leaf)?.on ?? {})
+    .filter(([event]) => !awaitedEvents.has(event))
+    .flatMap(([event, candidates]) =>
+      candidates
+        .filter(({ target }) => !awaitedLeaves.has(target))
+        .map(({ target }) => `${leaf} ${event} → ${target}`),
+    ),
 )
+
+/** Those of them that something can take. */
+export const expectedTransitions: readonly string[] = offeredTransitions.filter(
+  (row) => !unreachable.some(({ rows }) => rows.test(row)),
+)
+
+/** Reasons that exclude nothing any more. */
+export const idleReasons: readonly string[] = unreachable
+  .filter(({ rows }) => !offeredTransitions.some((row) => rows.test(row)))
+  .map(({ why }) => why)
 
 const fenced = ['execution_not_found', 'execution_not_active', 'stale_lease'] as const
 const lost = ['lease_expired', 'lease_revoked'] as const

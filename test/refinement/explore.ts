@@ -2,6 +2,7 @@
 import type { Answer, OperationName } from '../../src/persistence/contract.ts'
 import type { Keyspace } from '../../src/persistence/embedded/keyspace.ts'
 import { answerText, type Dump, dumpText, sha1 } from '../support/canonical.ts'
+import { startMs } from '../support/settable-clock.ts'
 import { callsFrom } from './alphabet.ts'
 import type { Coverage } from './coverage.ts'
 import { type Call, copyKeyspace, dumpOf, emptyKeyspace, letDueHappen, perform } from './model.ts'
@@ -36,8 +37,6 @@ export interface Expansion {
   readonly dump: Dump
   readonly edges: readonly Edge[]
 }
-
-export const startMs = 2_000_000_000_000
 
 /** Between complete comparisons, the model's own log says whether it changed anything. */
 const fullComparisonEvery = 64

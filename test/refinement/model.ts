@@ -63,11 +63,6 @@ export function perform(
   return answer
 }
 
-/** Whether what was performed since the last time changed anything that is stored. */
-export function changed(keyspace: Keyspace, sleepersBefore: number): boolean {
-  return keyspace.changes.take().size > 0 || keyspace.sleepers.size !== sleepersBefore
-}
-
 /** Lets happen to one execution what is due at a time. */
 export function letDueHappen(keyspace: Keyspace, id: string, nowMs: number): void {
   const x = keyspace.load(id)

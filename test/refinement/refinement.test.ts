@@ -2,7 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { operationPlans } from '../../src/persistence/generated/operations.ts'
 import { Coverage } from './coverage.ts'
-import { expectedOutcomes, expectedTransitions, reachableLeaves } from './expected-rows.ts'
+import {
+  expectedOutcomes,
+  expectedTransitions,
+  idleReasons,
+  reachableLeaves,
+} from './expected-rows.ts'
 import { projections } from './projections.ts'
 import { refine } from './refine.ts'
 import { type EdgeServer, shippedBuild, startEdgeServer } from './server.ts'
@@ -22,7 +27,8 @@ afterAll(async () => {
   const { states, edges, seconds } = totals
   const perSecond = Math.round(edges / seconds)
   console.log(
-    `refinement: ${states} states, ${edges} edges, ${seconds.toFixed(1)} s, ${perSecond} edges/s, ` +
+    `refinement: ${states} states, ${edges} edges, ` +
+      `${seconds.toFixed(1)} s, ${perSecond} edges/s, ` +
       `${coverage.transitions.size} of ${expectedTransitions.length} transitions, ` +
       `${coverage.rows.size} rows of leaf, operation and outcome`,
   )
@@ -46,6 +52,7 @@ describe('The exploration', () => {
 
   it('takes every way that the lifecycle has, and no other', () => {
     expect([...coverage.transitions].sort()).toEqual([...expectedTransitions].sort())
+    expect(idleReasons).toEqual([])
   })
 
   it('meets every outcome and every refusal, and no other', () => {
