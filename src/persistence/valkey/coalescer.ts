@@ -1,4 +1,5 @@
 // Sends the operations that are issued in one tick for one partition as one server call.
+import { counts } from '../../limits.ts'
 
 /** A large value that is written beside the call, in one transaction with it. */
 export interface Attachment {
@@ -26,12 +27,6 @@ export type SendBatch = (calls: readonly PendingCall[]) => Promise<readonly unkn
 
 /** More than this in one call would hold the server up for others. */
 const batchBytesMax = 4_194_304
-
-/**
- * A longer queue travels as several calls, so that the server works on the next one while this
- * process reads the answers to the one before.
- */
-const batchWeightMax = 32
 
 /**
  * Collects calls until the current tick is over, then sends them together. Calls keep their order
@@ -75,7 +70,7 @@ function* slices(queue: readonly PendingCall[]): Generator<readonly PendingCall[
   let bytes = 0
   let weight = 0
   for (const call of queue) {
-    const isFull = bytes + call.bytes > batchBytesMax || weight + call.weight > batchWeightMax
+    const isFull = bytes + call.bytes > batchBytesMax || weight + call.weight > counts.batchMax
     if (batch.length > 0 && isFull) {
       yield batch
       batch = []
