@@ -81,7 +81,7 @@ function failure(error: unknown, failureClass: 'permanent' | 'transient'): Perfo
   }
 }
 
-/** What a thrown value says of itself; it may be anything, also something that throws when asked. */
+/** What a thrown value says of itself; it may be anything, also what throws when asked. */
 function textsOf(error: unknown): { message: string; stack: string | undefined } {
   try {
     const { message, stack } = error instanceof Error ? error : { message: error, stack: undefined }

@@ -13,7 +13,7 @@ type Check = (value: unknown) => string | undefined
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const notInWords = /[\u0000-\u0020\u007f|,]/
 
-/** Words of plain letters, digits and marks: nearly all there are, and their bytes need no count. */
+/** Words of plain letters, digits and marks: nearly all are, and their bytes need no count. */
 const plainWord = /^[!-+\-./0-{}~]+$/
 
 function wordProblem(value: unknown, lengthMax: number = bytesMax.word): string | undefined {

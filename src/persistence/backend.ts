@@ -347,8 +347,8 @@ export interface IngressBackend {
   renewMany(handles: readonly Handle[]): Promise<readonly RenewOutcome[]>
 
   /**
-   * Reserves claimable work for one worker: interrupted work for `claimResumedExecution`; fresh work
-   * is only held back from others. The same worker asking again gets the same grant.
+   * Reserves claimable work for one worker: interrupted work for `claimResumedExecution`; fresh
+   * work is only held back from others. The same worker asking again gets the same grant.
    */
   issueClaimGrant(id: ExecutionId, request: GrantRequest): Promise<Grant>
   /** Reserves work whose lease was lost for one worker. */

@@ -24,6 +24,7 @@ export function describeClaim(open: Open): void {
       expect(claimed).toEqual({
         handle: { backend: backend.kind, kind: 'fresh', opaque: expect.any(String) },
         executionId: id,
+        leaseId: expect.stringMatching(/^[\w-]{16}\.1$/),
         lane: 'lane',
         task: 'resize',
         input: bytes('input'),

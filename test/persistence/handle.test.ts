@@ -40,6 +40,7 @@ describe('a claimed execution', () => {
         opaque: `1|0-${local}|3|wLrCnNqV7b4o2GdX|2000000000000123`,
       },
       executionId: `0-${local}`,
+      leaseId: 'wLrCnNqV7b4o2GdX',
       lane: 'lane',
       task: 'task',
       input: Buffer.from('input'),

@@ -89,7 +89,7 @@ function claimOf(lease_id: string): Call {
   return { name: 'lease.claim', args: { ...what, lease_id, lease_ms: 1000, sleep_ms: undefined } }
 }
 
-it('A failed attempt is retried when its policy says, and not at all when it is final', async () => {
+it('A failed attempt is retried when its policy says, and never when it is final', async () => {
   const property = fc.asyncProperty(policies, failures, failAgainAndAgain)
   await fc.assert(property, { numRuns: runs })
 })

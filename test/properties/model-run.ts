@@ -64,7 +64,7 @@ export class Model {
   }
 }
 
-/** Tells `onPerformed` of each call at once, so that a server may follow while the model goes on. */
+/** Tells `onPerformed` of each call at once: a server may follow while the model goes on. */
 export async function runOnModel(
   seeds: readonly Seed[],
   onPerformed: (step: Performed) => void = () => undefined,

@@ -11,7 +11,7 @@ export type Call = {
   readonly [Name in OperationName]: { readonly name: Name; readonly args: Arguments<Name> }
 }[OperationName]
 
-/** A step of a sequence: a call, the same call again because its reply was lost, or a jump in time. */
+/** A step of a sequence: a call, the same again because its reply was lost, or a jump in time. */
 export type Step =
   | { readonly step: 'call'; readonly call: Call }
   | { readonly step: 'again' }
