@@ -77,6 +77,27 @@ describe('the sweeper', () => {
     expect(asked).toHaveLength(4)
   })
 
+  test('goes on at once for as long as it leaves something behind', async () => {
+    let purged = 1050
+    const counts: number[] = []
+    const sweep = async (_partition: number, count = 100): Promise<SweepOutcome> => {
+      const now = Math.min(count, purged)
+      purged -= now
+      counts.push(now)
+      return { promoted: 0, purged: now, nextInMs: undefined }
+    }
+    const control = new AbortController()
+    const loop = sweepLoop({ partitions: [0], sweep })(control.signal)
+    // A rest of 20 ms between two sweeps would leave most of it undone by then.
+    await vi.advanceTimersByTimeAsync(19)
+    expect(purged).toBe(0)
+    const calls = counts.length
+    await vi.advanceTimersByTimeAsync(900)
+    expect(counts).toHaveLength(calls)
+    control.abort()
+    await loop
+  })
+
   test('does nothing once its signal fired', async () => {
     const { backend, asked } = swept([0])
     await sweepLoop(backend)(AbortSignal.abort())
