@@ -93,6 +93,28 @@ describe.each(kinds)('a worker on %s', (kind) => {
     expect(await execution.result()).toBe('accepted')
   })
 
+  test('leaves the event loop to the rest of the process, however busy it is', async () => {
+    const engine = await open()
+    let done = 0
+    const tiny = task({
+      name: 'tiny',
+      run: () => {
+        done += 1
+      },
+    })
+    const items = Array.from({ length: 5000 }, () => ({ input: undefined }))
+    const outcomes = await engine.submitMany(tiny, items)
+    await engine.work([tiny], { concurrency: 50 })
+    let turns = 0
+    while (done < items.length) {
+      await new Promise((resolve) => setImmediate(resolve))
+      turns += 1
+    }
+    // One turn per five hundred executions: a server beside it answers within some 50 ms.
+    expect(turns).toBeGreaterThan(items.length / 500)
+    await Promise.all(outcomes.map((one) => one.outcome !== 'refused' && one.execution.result()))
+  })
+
   test('is given only work whose every need it offers', async () => {
     const engine = await open()
     const where = (place: string) => task({ name: 'job', run: () => place })

@@ -39,6 +39,9 @@ export async function openEmbeddedStore(
   )
 }
 
+/** How long calls may follow each other before the event loop has its turn. */
+const busyMaxMs = 10
+
 /** A call that waits for the end of the tick. */
 interface QueuedCall {
   readonly name: OperationName
@@ -61,6 +64,8 @@ export class EmbeddedStore implements Store {
   private readonly listeners = new Set<(notice: StoreNotice) => void>()
   private queue: QueuedCall[] = []
   private scheduled = false
+  /** When the event loop last had its turn; undefined from then until the next call. */
+  private busySinceMs: number | undefined
   private closing: Promise<void> | undefined
 
   constructor(keyspace: Keyspace, options: EmbeddedStoreOptions) {
@@ -90,8 +95,7 @@ export class EmbeddedStore implements Store {
       this.queue.push({ name, args, resolve, reject })
       if (this.scheduled) return
       this.scheduled = true
-      // From a promise's continuation this runs after all others of the same tick.
-      process.nextTick(() => this.flush())
+      this.schedule()
     })
   }
 
@@ -116,6 +120,22 @@ export class EmbeddedStore implements Store {
     this.flush()
     await this.commits?.drained()
     await this.directory?.close()
+  }
+
+  /**
+   * From a promise's continuation the flush runs after all others of the same tick. Work that goes
+   * on and on in such ticks would keep timers and sockets waiting: they get their turn now and then.
+   */
+  private schedule(): void {
+    const nowMs = performance.now()
+    if (this.busySinceMs === undefined) {
+      this.busySinceMs = nowMs
+      setImmediate(() => {
+        this.busySinceMs = undefined
+      })
+    }
+    if (nowMs - this.busySinceMs < busyMaxMs) process.nextTick(() => this.flush())
+    else setImmediate(() => this.flush())
   }
 
   private flush(): void {
