@@ -7,7 +7,10 @@ import {
   failureClassLetters,
   grantedScore,
   laneStates,
+  noDeadlineScore,
   priorityStepMs,
+  signalPolicyDefaults,
+  timeoutBehaviours,
 } from '../src/limits.ts'
 import { lifecycleTable } from '../src/machines/table.ts'
 
@@ -58,9 +61,24 @@ export function limitsLua(): string {
     retention_default_ms: defaults.retentionMs,
     priority_step_ms: priorityStepMs,
     granted_score: grantedScore,
+    label_bytes: bytesMax.label,
+    kid_bytes: bytesMax.kid,
+    signal_payload_bytes: bytesMax.signalPayload,
+    condition_bytes: bytesMax.condition,
+    waitpoints_bytes: bytesMax.waitpoints,
+    waitpoints_per_suspension: counts.waitpointsPerSuspensionMax,
+    waitpoints_per_execution: counts.waitpointsPerExecutionMax,
+    buffered_signals: counts.bufferedSignalsMax,
+    deadline_skew_ms: counts.deadlineSkewMs,
+    no_deadline_score: noDeadlineScore,
+    condition_depth: counts.conditionDepthMax,
+    condition_signals: counts.conditionSignalsMax,
   }
   const letters = Object.entries(failureClassLetters)
     .map(([name, letter]) => `${name} = "${letter}"`)
+    .join(', ')
+  const policy = Object.entries(signalPolicyDefaults)
+    .map(([name, value]) => `${name} = ${value}`)
     .join(', ')
   const set = (names: readonly string[]) =>
     `{ ${names.map((name) => `${name} = true`).join(', ')} }`
@@ -72,6 +90,8 @@ ${Object.entries(scalars)
   .join('\n')}
   failure_classes = { ${letters} },
   lane_states = ${set(laneStates)},
+  timeout_behaviours = ${set(timeoutBehaviours)},
+  signal_policy = { ${policy} },
 }
 `
 }

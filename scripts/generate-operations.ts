@@ -23,10 +23,20 @@ const textArguments = new Set([
   'kinds',
   'grant_of',
   'lease_stem',
+  'points',
+  'condition',
+  'behaviour',
+  'waitpoint_scope',
+  'kid',
+  'secret',
+  'label',
+  'signal_name',
 ])
 
+const bytesArguments = new Set(['input', 'failure', 'signal_payload'])
+
 function argumentType(type: string): string {
-  if (type === 'input' || type === 'failure') return 'Uint8Array'
+  if (bytesArguments.has(type)) return 'Uint8Array'
   if (type === 'flag') return 'boolean'
   if (type === 'class') return 'FailureClass'
   return textArguments.has(type) ? 'string' : 'number'

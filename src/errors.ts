@@ -46,6 +46,22 @@ export const errorCatalogue = {
   partition_mismatch: wrong(
     'Open the namespace with the partition count that it was created with.',
   ),
+  invalid_resume_condition: wrong(
+    'Correct the condition at the named path by the named rule; nothing was written.',
+  ),
+  invalid_waitpoint_for_execution: wrong('Use the token of a waitpoint of this very execution.'),
+  missing_token: wrong('Send the token that came with the waitpoint.'),
+  invalid_token: wrong('Send the token exactly as it came with the waitpoint.'),
+  token_expired: wrong(
+    'Its signing key was replaced too long ago; the waitpoint needs an operator.',
+  ),
+  invalid_secret: wrong('Sign with at least 32 random bytes, such as 64 random hex digits.'),
+  payload_too_large: wrong('Send at most 64 KiB; store more elsewhere and send where it is.'),
+  waitpoint_limit_exceeded: wrong(
+    'This execution issued too many waitpoints; nothing was written.',
+  ),
+  signal_limit_exceeded: wrong('This execution takes no more signals; nothing was written.'),
+  waitpoint_not_found: entry('NotFound', false, 'Check the waitpoint id and its execution.'),
   execution_not_active: contended('Stop working: this execution is not under a lease any more.'),
   execution_not_leaseable: contended('Claim other work: this execution cannot be leased now.'),
   execution_not_eligible: contended(
@@ -57,6 +73,7 @@ export const errorCatalogue = {
     'Ask for a new grant: this one is unknown, used, or for another worker.',
   ),
   claim_grant_expired: contended('Ask for a new grant and use it before it expires.'),
+  signing_key_replaced: contended('Sign with the current key; the backend does so by itself.'),
   grant_already_exists: contended(
     'Another worker holds a grant; wait until it is used or expires.',
   ),
@@ -66,12 +83,28 @@ export const errorCatalogue = {
     false,
     'Use a new idempotency key for a different submission.',
   ),
+  waitpoint_already_exists: entry(
+    'Conflict',
+    false,
+    'Use a new waitpoint id: this one was issued before.',
+  ),
+  rotation_conflict: entry(
+    'Conflict',
+    false,
+    'Use a new key id: this one stands for another secret.',
+  ),
   stale_lease: settledState('Stop working: a newer lease owns this execution.'),
   lease_expired: settledState('Stop working: the lease ran out; the work will be claimed again.'),
   lease_revoked: settledState('Stop working: an operator took the lease away.'),
   already_settled: settledState('This lease was already given back by another call; see details.'),
   execution_not_terminal: settledState('Only an ended execution can be replayed or purged.'),
   max_replays_exhausted: settledState('Submit a new execution instead of replaying once more.'),
+  already_suspended: settledState('This execution is suspended already; keep its first answer.'),
+  execution_not_suspended: settledState('Nothing to resume: this execution does not wait.'),
+  waitpoint_closed: settledState('Too late: this waitpoint takes no more signals.'),
+  waitpoint_not_pending: settledState('Use a waitpoint that no suspension has used before.'),
+  pending_waitpoint_expired: settledState('Create a new waitpoint: this one ran out of time.'),
+  target_not_signalable: settledState('Too late: the execution has ended.'),
   lane_closed: settledState('The lane is draining; resume it before submitting to it.'),
   execution_failed: entry('Execution', false, 'See the failure in details; replay it when fixed.'),
   execution_cancelled: entry('Execution', false, 'The execution was cancelled; see the reason.'),
@@ -100,6 +133,11 @@ export const errorCatalogue = {
     'Choose an empty folder or one that Holdfast made.',
   ),
   directory_closed: entry('Unavailable', false, 'Open the directory again after a failed write.'),
+  signal_rate_limited: entry(
+    'ResourceExhausted',
+    true,
+    'This sender sent too much; wait as long as details say.',
+  ),
   server_out_of_memory: entry(
     'ResourceExhausted',
     true,

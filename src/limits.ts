@@ -39,6 +39,15 @@ export const bounds = {
   percent: { min: 0, max: 100 },
   index: { min: 0, max: 4_294_967_295 },
   epoch: { min: 1, max: Number.MAX_SAFE_INTEGER },
+  /** How long a waitpoint waits for its suspension: it ends with its run at the latest. */
+  waitpoint_ms: { min: 1000, max: 366 * dayMs },
+  /** How often, how many: what an operator may allow senders of signals. */
+  allowance: { min: 1, max: 1_000_000 },
+  allowance_ms: { min: 1, max: dayMs },
+  /** How long tokens of a replaced key still count. */
+  grace_ms: { min: 0, max: 366 * dayMs },
+  /** Position of a signal in its execution, from 1; 0 stands before the first. */
+  position: { min: 0, max: 1_000_000_000 },
   partition_count: { min: 1, max: 1024 },
 } as const satisfies Record<string, Bounds>
 
@@ -54,6 +63,14 @@ export const bytesMax = {
   failure: 102_400,
   capabilities: 4096,
   tags: 16_384,
+  /** Free text about a sender: identity, correlation id, idempotency key. */
+  label: 256,
+  kid: 32,
+  signalPayload: 65_536,
+  /** A compiled resume condition. */
+  condition: 8192,
+  /** Sixty-four bindings with the longest keys. */
+  waitpoints: 8192,
 } as const
 
 export const counts = {
@@ -69,6 +86,17 @@ export const counts = {
   attemptLogMax: 100,
   replaysMax: 10,
   reclaimsDefault: 100,
+  waitpointsPerSuspensionMax: 64,
+  /** Issued over the whole life of one execution. */
+  waitpointsPerExecutionMax: 10_000,
+  /** Signals that one waitpoint keeps until its suspension. */
+  bufferedSignalsMax: 1000,
+  /** How far in the past a suspension's deadline may lie: clocks differ. */
+  deadlineSkewMs: 600_000,
+  /** Composites inside composites of a resume condition. */
+  conditionDepthMax: 4,
+  /** Signals that a resume condition may need in all: no more are taken in one suspension. */
+  conditionSignalsMax: 1000,
   /** Operations that travel in one server call at most: bounds how long the server is busy. */
   batchMax: 128,
 } as const
@@ -80,6 +108,29 @@ export const defaults = {
   backoffMaxMs: 60_000,
   multiplierMilli: 2000,
 } as const
+
+/** What senders of signals may do until an operator allows something else. */
+export const signalPolicyDefaults = {
+  /** Over the whole life of one execution. */
+  signals_per_execution: 10_000,
+  signals_per_suspension: 1000,
+  /** Of one sender to one execution, within each window. */
+  signals_per_sender: 600,
+  sender_window_ms: 60_000,
+} as const
+
+/** What happens when a suspension's time is over: the word is stored. */
+export const timeoutBehaviours = [
+  'fail',
+  'cancel',
+  'expire',
+  'auto_resume',
+  'auto_resume_with_signal',
+  'escalate',
+] as const
+
+/** Index score of a suspension without a deadline: after all that have one. */
+export const noDeadlineScore = 9_999_999_999_999
 
 /** Each step of priority outweighs any difference in age: 10^12 ms are 31.7 years. */
 export const priorityStepMs = 1_000_000_000_000

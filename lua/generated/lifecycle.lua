@@ -82,6 +82,7 @@ return {
       expire = { { target = "terminal.expired" } },
       skip = { { target = "terminal.skipped" } },
       resume = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueParked", target = "delayed.parked" }, { target = "runnable.resumed" } },
+      lapse = { { fact = "failsWhenLate", target = "terminal.failed" }, { fact = "cancelsWhenLate", target = "terminal.cancelled" }, { fact = "expiresWhenLate", target = "terminal.expired" }, { fact = "escalatesWhenLate", target = "suspended" }, { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueParked", target = "delayed.parked" }, { target = "runnable.resumed" } },
     },
   },
   ["delayed.start"] = {

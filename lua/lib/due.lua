@@ -6,6 +6,7 @@ local lease = require("lib.lease")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
 local record = require("lib.record")
+local resume = require("lib.resume")
 local retry = require("lib.retry")
 local transition = require("lib.transition")
 
@@ -47,8 +48,8 @@ function due.lose_lease(x, event, now_ms)
   end
 end
 
--- Applies to one execution whatever is due: deadline, then attempt timeout, then lease expiry, then
--- lapsed grants and delays. Returns whether anything changed.
+-- Applies to one execution whatever is due: deadline, then attempt timeout, then lease expiry, the
+-- end of a suspension's time, lapsed grants and delays. Returns whether anything changed.
 function due.apply(x, now_ms)
   local f = x.f
   if ended(x) then
@@ -66,6 +67,13 @@ function due.apply(x, now_ms)
     end
     if is_due(x, "expires_at", now_ms) then
       due.lose_lease(x, "loseLease", now_ms)
+      return true
+    end
+    return false
+  end
+  if f.state == "suspended" then
+    if is_due(x, "wait_until", now_ms) then
+      resume.lapse(x, now_ms)
       return true
     end
     return false

@@ -1,6 +1,7 @@
 -- The end of an execution, shared by every way of ending.
 local keys = require("lib.keys")
 local record = require("lib.record")
+local suspension = require("lib.suspension")
 local transition = require("lib.transition")
 local wake = require("lib.wake")
 
@@ -30,6 +31,11 @@ function finish.commit(x, reason, ending, now_ms)
   if reason ~= "failed" then
     -- An earlier attempt's failure class is not why this execution ended.
     record.set(x, "class", nil)
+  end
+  if f.suspension ~= nil then
+    local how = reason == "deadline" and "expired" or "cancelled"
+    suspension.close(x, suspension.load(x), how, nil, now_ms)
+    suspension.leave(x)
   end
   record.set(x, "ended_at", now_ms)
   record.set(x, "reason", reason)

@@ -42,6 +42,17 @@ function keys.idempotency(digest)
   return prefix .. "key:" .. digest
 end
 
+-- Suspensions: the latest one, every waitpoint, every accepted signal.
+function keys.suspension(id)
+  return prefix .. "wait:" .. id
+end
+function keys.waitpoints(id)
+  return prefix .. "points:" .. id
+end
+function keys.signals(id)
+  return prefix .. "signals:" .. id
+end
+
 -- What the partition shares: indexes by name, the listing, timers, lanes, live leases, sleepers.
 function keys.index(name)
   return shared(name)
@@ -66,6 +77,9 @@ function keys.leases()
 end
 function keys.sleepers()
   return shared("sleepers")
+end
+function keys.keyring()
+  return shared("keyring")
 end
 function keys.config()
   return shared("config")

@@ -16,7 +16,10 @@ function purge.remove(x)
     keys.ending(x.id),
     keys.note(x.id),
     keys.tags(x.id),
-    keys.attempts(x.id)
+    keys.attempts(x.id),
+    keys.suspension(x.id),
+    keys.waitpoints(x.id),
+    keys.signals(x.id)
   )
 end
 

@@ -31,8 +31,13 @@ local function empty_names()
   return { nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }
 end
 
+-- Whether there is a time that is not the score of the execution's own index.
+function record.timed(f)
+  return f.deadline_at ~= nil or f.grant_until ~= nil or f.wait_until ~= nil
+end
+
 local function fresh(id, key, fields)
-  local timed = fields.deadline_at ~= nil or fields.grant_until ~= nil
+  local timed = record.timed(fields)
   return { id = id, key = key, f = fields, names = empty_names(), changes = 0, timed = timed }
 end
 

@@ -17,4 +17,22 @@ return {
     "created_at:int",
     "input:bytes?",
   },
+  -- An accepted signal; `lib/signals` builds it in this order.
+  signal = {
+    "position:int",
+    "id:text",
+    "waitpoint:text",
+    "name:text",
+    "category:text",
+    "source:text",
+    "encoding:text",
+    "accepted_at:int",
+    "created_at:int?",
+    "effect:text",
+    "identity:text",
+    "correlation:text",
+    "key:text",
+    "payload:bytes?",
+  },
+  suspended = { "id:text", "score:int", "reason:text", "suspended_at:int" },
 }

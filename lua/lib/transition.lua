@@ -75,6 +75,9 @@ local score_of = {
   delayed = function(x)
     return record.number(x, "not_before")
   end,
+  suspended = function(x)
+    return record.number(x, "wait_until") or limits.no_deadline_score
+  end,
   terminal = function(x)
     return record.number(x, "ended_at")
       + (record.number(x, "retention_ms") or limits.retention_default_ms)
@@ -97,7 +100,8 @@ local function timer_of(x)
   if leaf_of(x).index == "terminal" then
     return nil
   end
-  return earliest(record.number(x, "deadline_at"), record.number(x, "grant_until"))
+  local at_ms = earliest(record.number(x, "deadline_at"), record.number(x, "grant_until"))
+  return earliest(at_ms, record.number(x, "wait_until"))
 end
 
 -- Returns whether there is one now.
@@ -114,7 +118,7 @@ end
 local function announce(x, index, at_ms, now_ms)
   if routed[index] then
     wake.lane(x.f.lane, now_ms)
-  elseif index == "leased" or index == "delayed" then
+  elseif index == "leased" or index == "delayed" or index == "suspended" then
     wake.lane(x.f.lane, at_ms)
   end
 end
@@ -138,7 +142,7 @@ function transition.commit(x, now_ms)
   if routed[leaf.index] and x.f.capabilities ~= nil then
     redis.call("SADD", keys.routes(x.f.lane), x.f.capabilities)
   end
-  if x.timed or x.f.deadline_at ~= nil or x.f.grant_until ~= nil then
+  if x.timed or record.timed(x.f) then
     x.timed = save_timer(x)
   end
   announce(x, leaf.index, at_ms, now_ms)

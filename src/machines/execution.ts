@@ -59,6 +59,7 @@ export type ExecutionEventName =
   | 'timeOut'
   | 'promote'
   | 'resume'
+  | 'lapse'
   | 'childrenSettled'
   | 'block'
   | 'unblock'
@@ -114,6 +115,15 @@ const reclaimOr = (leaf: 'expired' | 'revoked') =>
     { target: '#execution.terminal.failed', ...holds('reclaimsExhausted') },
     { target: `#execution.leased.${leaf}` },
   ] as const
+
+/** What a suspension's time limit does, as its worker asked; without a wish the work goes on. */
+const late = [
+  { target: '#execution.terminal.failed', ...holds('failsWhenLate') },
+  { target: '#execution.terminal.cancelled', ...holds('cancelsWhenLate') },
+  { target: '#execution.terminal.expired', ...holds('expiresWhenLate') },
+  { target: '#execution.suspended', ...holds('escalatesWhenLate') },
+  ...placement.parked,
+] as const
 
 const leaf = (
   index: LeafMeta['index'],
@@ -194,7 +204,7 @@ export const executionMachine = setup({
     suspended: {
       meta: leaf('suspended', 'suspended', 'interrupted'),
       description: 'Waits for signals.',
-      on: { ...ending, resume: placement.parked },
+      on: { ...ending, resume: placement.parked, lapse: late },
     },
     delayed: {
       initial: 'start',
@@ -251,5 +261,9 @@ function factGuards() {
     parked: guard('parked'),
     retryLeft: guard('retryLeft'),
     reclaimsExhausted: guard('reclaimsExhausted'),
+    failsWhenLate: guard('failsWhenLate'),
+    cancelsWhenLate: guard('cancelsWhenLate'),
+    expiresWhenLate: guard('expiresWhenLate'),
+    escalatesWhenLate: guard('escalatesWhenLate'),
   } satisfies Record<Fact, unknown>
 }

@@ -10,6 +10,10 @@ export const facts = {
   parked: { means: 'an interrupted attempt waits to be continued', producer: 'gates' },
   retryLeft: { means: 'the failure may be retried by its policy', producer: 'retry' },
   reclaimsExhausted: { means: 'the lease was lost too often', producer: 'due' },
+  failsWhenLate: { means: 'the suspension fails when its time is over', producer: 'resume' },
+  cancelsWhenLate: { means: 'it is cancelled when its time is over', producer: 'resume' },
+  expiresWhenLate: { means: 'it expires when its time is over', producer: 'resume' },
+  escalatesWhenLate: { means: 'an operator decides when its time is over', producer: 'resume' },
 } as const
 
 export type Fact = keyof typeof facts

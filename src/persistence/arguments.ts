@@ -1,30 +1,22 @@
 // Checks the arguments of operations before anything is sent or written; Lua checks the same.
-import { EngineError } from '../errors.ts'
+import { EngineError, type ErrorCode } from '../errors.ts'
 import { type ExecutionId, parseExecutionId } from '../ids.ts'
-import { type Bounds, bounds, bytesMax, counts, failureClasses, laneStates } from '../limits.ts'
+import {
+  type Bounds,
+  bounds,
+  bytesMax,
+  counts,
+  failureClasses,
+  laneStates,
+  timeoutBehaviours,
+} from '../limits.ts'
 import type { OperationName } from './contract.ts'
 import { operationPlans } from './generated/operations.ts'
 import { parseRetryPolicy } from './retry-policy.ts'
+import { wordProblem } from './word.ts'
 
 /** Returns what is wrong with a value, or undefined when it is fine. */
 type Check = (value: unknown) => string | undefined
-
-// Bars and commas join words in keys and on the wire; white space and control characters hide.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-const notInWords = /[\u0000-\u0020\u007f|,]/
-
-/** Words of plain letters, digits and marks: nearly all are, and their bytes need no count. */
-const plainWord = /^[!-+\-./0-{}~]+$/
-
-function wordProblem(value: unknown, lengthMax: number = bytesMax.word): string | undefined {
-  if (typeof value !== 'string') return 'must be a string'
-  if (value.length <= lengthMax && plainWord.test(value)) return undefined
-  const length = Buffer.byteLength(value)
-  if (length < 1 || length > lengthMax || notInWords.test(value)) {
-    return `must be 1 to ${lengthMax} bytes without white space, commas or bars`
-  }
-  return undefined
-}
 
 function textCheck(lengthMax: number): Check {
   return (value) => {
@@ -82,10 +74,35 @@ const checks: Readonly<Record<string, Check>> = {
       .split(',')
       .map((lane) => wordProblem(lane))
       .find((problem) => problem),
+  points: (value) => (isPoints(value) ? undefined : 'must be 1 to 64 different waitpoints'),
+  condition: (value) => (value === '' ? 'is empty' : textCheck(bytesMax.condition)(value)),
+  behaviour: oneOf(timeoutBehaviours),
+  waitpoint_scope: oneOf(['attempt', 'run']),
+  kid: matching(/^[\w-]{1,32}$/, 'must be 1 to 32 letters, digits, _ or -'),
+  secret: matching(/^[\w-]{43,172}$/, 'is not 32 to 128 bytes in base64url'),
+  label: (value) => textCheck(bytesMax.label)(value),
+  signal_name: (value) =>
+    String(value).startsWith('__') ? 'begins with two underscores' : wordProblem(value),
+  signal_payload: bytesCheck(bytesMax.signalPayload),
   retry: (value) =>
     typeof value === 'string' && parseRetryPolicy(value) !== undefined
       ? undefined
       : 'is not a retry policy',
+}
+
+const pointPattern = /^[\w-]{22}(?: (\S+) [\w-]{1,32})?$/
+
+/** Waitpoints of a suspension: ids of issued ones; id, key and signing key of new ones. */
+function isPoints(value: unknown): boolean {
+  if (typeof value !== 'string' || Buffer.byteLength(value) > bytesMax.waitpoints) return false
+  const items = value.split(',')
+  const ids = new Set(items.map((item) => item.slice(0, 22)))
+  if (ids.size !== items.length || items.length > counts.waitpointsPerSuspensionMax) return false
+  return items.every((item) => {
+    const parts = pointPattern.exec(item)
+    const key = parts?.[1]
+    return parts !== null && (key === undefined || wordProblem(key) === undefined)
+  })
 }
 
 function boundsProblem(type: keyof typeof bounds, value: unknown): string | undefined {
@@ -117,7 +134,14 @@ function callerName(operation: OperationName, argument: string): string {
   return known ?? argument.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 }
 
-/** Throws `invalid_input` (or `invalid_capabilities`) for the first argument that does not fit. */
+/** Two kinds of wrong arguments have codes of their own. */
+function codeOf(type: string, value: unknown): ErrorCode {
+  if (type === 'capabilities') return 'invalid_capabilities'
+  const isLarge = type === 'signal_payload' && value instanceof Uint8Array
+  return isLarge ? 'payload_too_large' : 'invalid_input'
+}
+
+/** Throws `invalid_input` (or a code of its own) for the first argument that does not fit. */
 export function checkArguments(name: OperationName, args: Readonly<Record<string, unknown>>): void {
   for (const { name: argument, type, optional } of operationPlans[name].args) {
     const value = args[argument]
@@ -125,11 +149,9 @@ export function checkArguments(name: OperationName, args: Readonly<Record<string
     const why = problemOf(type, value)
     if (why === undefined) continue
     const given = callerName(name, argument)
-    throw new EngineError(
-      type === 'capabilities' ? 'invalid_capabilities' : 'invalid_input',
-      `${given} ${why}`,
-      { details: { operation: name, argument: given, why } },
-    )
+    throw new EngineError(codeOf(type, value), `${given} ${why}`, {
+      details: { operation: name, argument: given, why },
+    })
   }
 }
 

@@ -4,7 +4,10 @@ import type { ExecutionId, LaneId } from '../ids.ts'
 import type { FailureClass, laneStates } from '../limits.ts'
 import type { PublicState } from '../machines/execution.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
+import type { SuspensionIngress, SuspensionOperations } from './backend-suspension.ts'
 import type { Durability } from './store.ts'
+
+export type * from './backend-suspension.ts'
 
 /** Number of one partition of the namespace, from 0. */
 export type PartitionKey = number
@@ -154,6 +157,21 @@ export interface EndedAttempt {
   readonly how: string
 }
 
+/** What an execution waits for, or waited for last. */
+export interface SuspensionSnapshot {
+  readonly suspensionId: string
+  readonly reason: string
+  readonly suspendedAtMs: number
+  readonly timeoutAtMs: number | undefined
+  readonly onTimeout: string
+  readonly pointer: string | undefined
+  readonly signalCount: number
+  readonly waitpointIds: readonly string[]
+  readonly closedAtMs: number | undefined
+  /** How it ended: `resumed`, `operator_resume`, `timed_out_fail`, `cancelled`, `expired`… */
+  readonly closeReason: string | undefined
+}
+
 /** Everything small about one execution, read in one step. */
 export interface ExecutionSnapshot {
   readonly executionId: ExecutionId
@@ -183,6 +201,8 @@ export interface ExecutionSnapshot {
   readonly capabilities: CapabilitySet
   readonly tags: Readonly<Record<string, string>>
   readonly endedAttempts: readonly EndedAttempt[]
+  /** The latest suspension. */
+  readonly suspension: SuspensionSnapshot | undefined
 }
 
 /** How an execution ended, with its result or its failure. */
@@ -265,7 +285,7 @@ export interface BackendNotice {
  * the server, and under every mode a failover to an asynchronous replica, can lose acknowledged
  * writes. Fencing holds across such a loss; acknowledgement cannot.
  */
-export interface EngineBackend extends IngressBackend {
+export interface EngineBackend extends IngressBackend, SuspensionOperations {
   // ── Claim and lifecycle ──
 
   /** Claims work that waits in the lanes; empty when there is none (within `maxWaitMs`). */
@@ -286,12 +306,6 @@ export interface EngineBackend extends IngressBackend {
   fail(handle: Handle, reason: FailureReason, failureClass: FailureClass): Promise<FailOutcome>
   /** Ends the execution as cancelled, by the holder of its lease. */
   cancel(handle: Handle, reason: string): Promise<CancelOutcome>
-  /** Parks the execution until signals satisfy its waitpoints. */
-  suspend(handle: Handle, waitpoints: readonly unknown[], timeoutMs?: number): Promise<never>
-  /** Issues a pending waitpoint, for signals that may arrive before the suspension. */
-  createWaitpoint(handle: Handle, spec: unknown): Promise<never>
-  /** Reads the signals that resumed this attempt. */
-  observeSignals(handle: Handle): Promise<never>
   /** Claims work whose lease was lost, by its grant; undefined when that is too late. */
   claimFromReclaim(claim: GrantedClaim): Promise<ClaimedExecution | undefined>
   /** Parks the execution until a time, keeping its attempt; a time that has come hands it back. */
@@ -310,11 +324,6 @@ export interface EngineBackend extends IngressBackend {
   listFlows(partition: PartitionKey, cursor: string | undefined, limit: number): Promise<never>
   /** Lanes sorted by name, after the cursor. */
   listLanes(cursor: LaneId | undefined, limit: number): Promise<Page<LaneSummary, LaneId>>
-  listSuspended(
-    partition: PartitionKey,
-    cursor: ExecutionId | undefined,
-    limit: number,
-  ): Promise<never>
   /** Execution ids of one partition in byte order, after the cursor; at most 1000 a page. */
   listExecutions(
     partition: PartitionKey,
@@ -324,7 +333,6 @@ export interface EngineBackend extends IngressBackend {
 
   // ── Triggers, budgets, streams ──
 
-  deliverSignal(args: unknown): Promise<never>
   /** Continues an interrupted attempt by its grant: same attempt, new lease, greater epoch. */
   claimResumedExecution(claim: GrantedClaim): Promise<ClaimedExecution>
   cancelFlow(id: string, policy: unknown, wait: unknown): Promise<never>
@@ -334,7 +342,7 @@ export interface EngineBackend extends IngressBackend {
 }
 
 /** What the 28 operations leave to the ingress: submitting, operating, maintaining. */
-export interface IngressBackend {
+export interface IngressBackend extends SuspensionIngress {
   readonly kind: 'valkey' | 'embedded'
   readonly durability: Durability
   readonly partitions: readonly PartitionKey[]

@@ -1,6 +1,6 @@
 // Handles: how the proof of a lease is written and read.
 import { EngineError } from '../errors.ts'
-import { formatExecutionId, parseExecutionId } from '../ids.ts'
+import { type ExecutionId, formatExecutionId, parseExecutionId } from '../ids.ts'
 import type { ClaimedExecution, Handle } from './backend.ts'
 import type { ClaimedRow } from './generated/operations.ts'
 
@@ -26,21 +26,49 @@ function formatHandle(backend: Handle['backend'], partition: number, row: Claime
   return { backend, kind: row.kind as Handle['kind'], opaque }
 }
 
+/** The handle of a suspended execution: it proves no lease, so it carries none. */
+export function suspendedHandle(
+  backend: Handle['backend'],
+  executionId: ExecutionId,
+  attempt: number,
+  suspensionId: string,
+): Handle {
+  const opaque = [version, executionId, attempt, suspensionId].join('|')
+  return { backend, kind: 'suspended', opaque }
+}
+
+/** The execution and attempt of any handle, whether or not it proves a lease. */
+export function parseHolder(
+  backend: Handle['backend'],
+  handle: Handle,
+): Pick<Fence, 'partition' | 'id' | 'attempt'> {
+  if (handle?.kind !== 'suspended') return parseHandle(backend, handle)
+  if (handle.backend !== backend) throw otherBackend(backend, handle)
+  const [stamp, executionId, attempt, suspensionId] = String(handle.opaque).split('|')
+  if (stamp !== version || !suspensionId) {
+    throw new EngineError('invalid_handle', 'this is not a handle')
+  }
+  const { partition, local } = executionParts(executionId)
+  return { partition, id: local, attempt: digits(attempt) }
+}
+
+function otherBackend(backend: Handle['backend'], handle: Handle): EngineError {
+  return new EngineError('handle_from_other_backend', `it is from ${handle.backend}`, {
+    details: { expected: backend, given: handle.backend },
+  })
+}
+
 /** Reads the fence, or throws `invalid_handle` or `handle_from_other_backend`. */
 export function parseHandle(backend: Handle['backend'], handle: Handle): Fence {
+  if (handle?.kind === 'suspended') {
+    throw new EngineError('stale_lease', 'a suspended execution has no lease')
+  }
   const parts = typeof handle?.opaque === 'string' ? handle.opaque.split('|') : []
   const [stamp, executionId, attempt, leaseId, epoch] = parts
   if (stamp !== version || parts.length !== 5 || !leaseId) {
     throw new EngineError('invalid_handle', 'this is not a handle')
   }
-  if (handle.backend !== backend) {
-    throw new EngineError('handle_from_other_backend', `it is from ${handle.backend}`, {
-      details: { expected: backend, given: handle.backend },
-    })
-  }
-  if (handle.kind === 'suspended') {
-    throw new EngineError('stale_lease', 'a suspended execution has no lease')
-  }
+  if (handle.backend !== backend) throw otherBackend(backend, handle)
   const { partition, local } = executionParts(executionId)
   const fence = {
     partition,

@@ -9,6 +9,7 @@ import type {
   ExecutionSnapshot,
   FailureClass,
   FailureReason,
+  SuspensionSnapshot,
 } from './backend.ts'
 import type { Answer } from './contract.ts'
 
@@ -75,6 +76,27 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     capabilities: (read.optionalText('capabilities') ?? '').split(',').filter(Boolean),
     tags: readTags(id, found.tags),
     endedAttempts: found.attempts.map((line) => readEndedAttempt(id, line)),
+    suspension: readSuspension(id, found.suspension),
+  }
+}
+
+function readSuspension(
+  id: ExecutionId,
+  fields: Readonly<Record<string, string>>,
+): SuspensionSnapshot | undefined {
+  if (fields.id === undefined) return undefined
+  const read = reader(id, fields)
+  return {
+    suspensionId: fields.id,
+    reason: read.text('reason'),
+    suspendedAtMs: read.number('at'),
+    timeoutAtMs: read.optionalNumber('timeout_at'),
+    onTimeout: read.text('behaviour'),
+    pointer: read.optionalText('pointer'),
+    signalCount: read.number('count'),
+    waitpointIds: read.text('points').split(','),
+    closedAtMs: read.optionalNumber('closed_at'),
+    closeReason: read.optionalText('closed'),
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../ids.ts'
 import { bounds, defaults } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
-import { type Accepted, accepted, orRefused } from './answers.ts'
+import { orRefused } from './answers.ts'
 import { anyCount, checkWhole, parseCursor } from './arguments.ts'
 import type {
   BulkSubmitOutcome,
@@ -44,11 +44,11 @@ import type {
 } from './backend.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { claimRequest } from './claim-request.ts'
-import type { Arguments, OperationName } from './contract.ts'
 import { claimedExecution, parseHandle } from './handle.ts'
 import { formatFailure, readEnding, readSnapshot } from './snapshot.ts'
 import type { Durability, Store } from './store.ts'
 import { formatCapabilities, submitArguments } from './submission.ts'
+import { SuspensionBackend } from './suspension-backend.ts'
 import { refuseUnavailable } from './unavailable.ts'
 
 /** A backend over a store. The store belongs to the backend from now on. */
@@ -58,19 +58,16 @@ export function createBackend(store: Store): EngineBackend {
 
 type OfferedOperations = Omit<EngineBackend, keyof ReturnType<typeof refuseUnavailable>>
 
-class StoreBackend implements OfferedOperations {
+class StoreBackend extends SuspensionBackend implements OfferedOperations {
   readonly kind: Store['kind']
   readonly durability: Durability
-  readonly partitions: readonly number[]
-  private readonly store: Store
   private readonly claims: ClaimLoop
   private readonly ids = new LocalIdMaker()
 
   constructor(store: Store) {
-    this.store = store
+    super(store)
     this.kind = store.kind
     this.durability = store.durability
-    this.partitions = Array.from({ length: store.partitionCount }, (_, partition) => partition)
     this.claims = new ClaimLoop(store)
   }
 
@@ -323,18 +320,6 @@ class StoreBackend implements OfferedOperations {
   close(): Promise<void> {
     this.claims.close()
     return this.store.close()
-  }
-
-  private async call<Name extends OperationName>(
-    partition: number,
-    name: Name,
-    args: Arguments<Name>,
-  ): Promise<Accepted<Name>> {
-    if (partition >= this.store.partitionCount) {
-      throw new EngineError('execution_not_found', `there is no partition ${partition}`)
-    }
-    const id = 'id' in args ? formatExecutionId(partition, args.id) : undefined
-    return accepted(name, await this.store.call(partition, name, args), id)
   }
 
   private async grant(

@@ -5,17 +5,12 @@ import type { EngineBackend } from './backend.ts'
 /** Operations of the contract that answer `unavailable`. */
 export const unavailableOperations = [
   'appendFrame',
-  'suspend',
-  'createWaitpoint',
-  'observeSignals',
   'waitChildren',
   'describeFlow',
   'listEdges',
   'describeEdge',
   'resolveExecutionFlowId',
   'listFlows',
-  'listSuspended',
-  'deliverSignal',
   'cancelFlow',
   'reportUsage',
   'readStream',

@@ -26,6 +26,7 @@ export function describeUnavailable(open: Open): void {
       const offered: (keyof EngineBackend)[] = [
         ...['claim', 'renew', 'progress', 'complete', 'fail', 'cancel', 'delay'],
         ...['claimFromReclaim', 'claimResumedExecution', 'describeExecution', 'listLanes'],
+        ...['suspend', 'createWaitpoint', 'observeSignals', 'deliverSignal', 'listSuspended'],
         'listExecutions',
       ] as (keyof EngineBackend)[]
       for (const name of [...offered, ...unavailableOperations]) {

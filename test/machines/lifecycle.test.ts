@@ -17,9 +17,7 @@ const leaves = lifecycleTable()
 const awaited: Readonly<
   Partial<Record<ExecutionEventName, (typeof unavailableOperations)[number]>>
 > = {
-  suspend: 'suspend',
   waitChildren: 'waitChildren',
-  resume: 'deliverSignal',
   childrenSettled: 'waitChildren',
   skip: 'cancelFlow',
 }

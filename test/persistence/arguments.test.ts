@@ -32,6 +32,15 @@ const fitting: Readonly<Record<string, unknown>> = {
   capabilities: 'a,b',
   lanes: 'a,b',
   retry: '2 fixed 1 1 1000 0 t',
+  points: `${digest} key k1`,
+  condition: 's 0 *',
+  behaviour: 'fail',
+  waitpoint_scope: 'run',
+  kid: 'k1',
+  secret: 's'.repeat(43),
+  label: '',
+  signal_name: 'approved',
+  signal_payload: new Uint8Array(1),
 }
 
 /** Values that do not fit, for each type; numbers come from their bounds. */
@@ -62,6 +71,22 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
   capabilities: ['a,', ',', 'a b', 'x'.repeat(4097), Array(257).fill('a').join(','), ['a']],
   lanes: ['', 'a,', 'a b', 'x'.repeat(65), Array(65).fill('a').join(','), ['a']],
   retry: ['', 'never', 5],
+  points: ['', 'short', `${digest} key`, `${digest} k,y k1`, `${digest},${digest}`, 5],
+  condition: ['', 'x'.repeat(8193), 5],
+  behaviour: ['', 'resume', 5],
+  waitpoint_scope: ['', 'execution'],
+  kid: ['', 'a.b', 'a:b', 'k'.repeat(33), 5],
+  secret: ['', 's'.repeat(42), 's'.repeat(173), `${'s'.repeat(43)}+`, 5],
+  label: ['x'.repeat(257), 'é'.repeat(129), 5],
+  signal_name: ['', '__timeout', 'two words', 5],
+  signal_payload: ['text', new Uint8Array(bytesMax.signalPayload + 1)],
+}
+
+/** Kinds of arguments whose refusal has a code of its own. */
+function codeFor(type: string, value: unknown): string {
+  if (type === 'capabilities') return 'invalid_capabilities'
+  const isLarge = type === 'signal_payload' && value instanceof Uint8Array
+  return isLarge ? 'payload_too_large' : 'invalid_input'
 }
 
 function good(type: string): unknown {
@@ -96,7 +121,7 @@ describe.each(operations)('%s', (name) => {
         const given = { ...allGood(name), [argument]: value }
         expect(() => checkArguments(name, given), `${argument} ${String(value)}`).toThrow(
           expect.objectContaining({
-            code: type === 'capabilities' ? 'invalid_capabilities' : 'invalid_input',
+            code: codeFor(type, value),
             details: expect.objectContaining({
               operation: name,
               argument: expect.stringMatching(/^[a-z][A-Za-z]*$/),

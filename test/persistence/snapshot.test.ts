@@ -26,6 +26,7 @@ function read(more: Record<string, string> = {}, found: Partial<Found> = {}) {
     note: undefined,
     tags: undefined,
     attempts: [],
+    suspension: {},
     ...found,
   })
 }

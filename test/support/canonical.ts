@@ -19,6 +19,9 @@ function sized(bytes: string): string {
   return `${bytes.length}:${bytes}`
 }
 
+const putAny = (value: string | Uint8Array): string =>
+  typeof value === 'string' ? put(value) : sized(Buffer.from(value).toString('latin1'))
+
 const put = (text: string): string => sized(binary(text))
 
 function contents({ type, value }: DumpedValue): string {
@@ -28,7 +31,7 @@ function contents({ type, value }: DumpedValue): string {
     case 'hash':
     case 'zset': {
       let text = `${value.length * 2},`
-      for (const [name, other] of value) text += put(name) + put(other)
+      for (const [name, other] of value) text += put(name) + putAny(other)
       return text
     }
     default:
@@ -59,7 +62,9 @@ export function dumpArguments(dump: Dump): (string | Buffer)[] {
 
 function textsOf({ type, value }: DumpedValue): readonly (string | Buffer)[] {
   if (type === 'string') return [Buffer.from(value, 'hex')]
-  if (type === 'hash') return value.flat()
+  if (type === 'hash') {
+    return value.flat().map((part) => (typeof part === 'string' ? part : Buffer.from(part)))
+  }
   // A row is written score first.
   if (type === 'zset') return value.flatMap(([member, score]) => [score, member])
   return value

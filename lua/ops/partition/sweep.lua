@@ -31,7 +31,7 @@ end
 
 return op.define({
   name = "partition.sweep",
-  events = { "promote", "loseLease", "timeOut", "expire" },
+  events = { "promote", "loseLease", "timeOut", "expire", "lapse" },
   args = { "count:sweep_count" },
   returns = {
     swept = { "promoted:int", "purged:int", "next_at:int?", "next_purge_at:int?", "now:int" },

@@ -32,6 +32,7 @@ export const eventNames = [
   'delay',
   'expire',
   'fail',
+  'lapse',
   'loseLease',
   'progress',
   'promote',

@@ -6,6 +6,7 @@ import { gateFacts } from './gates.ts'
 import type { Keyspace } from './keyspace.ts'
 import { logAttempt } from './lease.ts'
 import type { Execution } from './record.ts'
+import { lapse } from './resume.ts'
 import { retryAtMs } from './retry.ts'
 import type { SortedSet } from './sorted-set.ts'
 import { accepts, applyEvent, commit, noFacts } from './transition.ts'
@@ -51,8 +52,9 @@ export function loseLease(
 }
 
 /**
- * Applies to one execution whatever is due: deadline, then attempt timeout, then lease expiry, then
- * lapsed grants and delays. Returns whether anything changed and was committed.
+ * Applies to one execution whatever is due: deadline, then attempt timeout, then lease expiry, the
+ * end of a suspension's time, lapsed grants and delays. Returns whether anything changed and was
+ * committed.
  */
 export function applyDue(call: CallContext, x: Execution): boolean {
   const { f } = x
@@ -67,6 +69,11 @@ export function applyDue(call: CallContext, x: Execution): boolean {
     if (isDue(f.attempt_deadline_at, nowMs)) timeOut(call, x)
     else if (isDue(f.expires_at, nowMs)) loseLease(call, x, 'loseLease')
     else return false
+    return true
+  }
+  if (f.state === 'suspended') {
+    if (!isDue(f.wait_until, nowMs)) return false
+    lapse(call, x)
     return true
   }
   let changed = false

@@ -1,11 +1,15 @@
 // The whole keyspace in one canonical form, to be compared with what Valkey stores.
 import { fieldTexts } from './execution-fields.ts'
 import type { Keyspace } from './keyspace.ts'
+import { fieldKinds } from './record.ts'
 import type { SortedSet } from './sorted-set.ts'
+
+/** A field of a hash; bytes that are no text stay bytes. */
+export type HashEntry = readonly [string, string | Uint8Array]
 
 /** What stands under one key. Bytes are written in hexadecimal, scores as Valkey prints them. */
 export type DumpedValue =
-  | { readonly type: 'hash'; readonly value: readonly (readonly [string, string])[] }
+  | { readonly type: 'hash'; readonly value: readonly HashEntry[] }
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'zset'; readonly value: readonly (readonly [string, string])[] }
   | { readonly type: 'set'; readonly value: readonly string[] }
@@ -23,6 +27,7 @@ export function dumpKeyspace(keyspace: Keyspace): Map<string, DumpedValue> {
   putIndexes(keyspace, put)
   putHash(put, 'lanes', keyspace.lanes.entries())
   putHash(put, 'config', keyspace.config.entries())
+  putHash(put, 'keyring', keyspace.keyring.entries())
   putHash(put, 'leases', keyspace.leases.entries())
   putHash(put, 'sleepers', keyspace.sleepers.entries())
   for (const [lane, required] of keyspace.routes.entries()) {
@@ -39,6 +44,10 @@ function putExecutions(keyspace: Keyspace, put: Put): void {
     putBytes(put, `note:${id}`, stored.note)
     putBytes(put, `tags:${id}`, stored.tags)
     put(`attempts:${id}`, { type: 'list', value: stored.attempts ?? [] })
+    for (const kind of fieldKinds) {
+      const entries = [...(stored[kind] ?? [])].sort(([a], [b]) => byBytes(a, b))
+      put(`${kind}:${id}`, { type: 'hash', value: entries })
+    }
   }
   for (const [digest, { id, fingerprint }] of keyspace.keyed.entries()) {
     putBytes(put, `key:${digest}`, `${id} ${fingerprint}`)
@@ -68,6 +77,10 @@ function putBytes(put: Put, key: string, bytes: Uint8Array | string | undefined)
   if (bytes === undefined) return
   const buffer = typeof bytes === 'string' ? Buffer.from(bytes) : Buffer.from(bytes)
   put(key, { type: 'string', value: buffer.toString('hex') })
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
 function order(a: string, b: string): number {

@@ -124,7 +124,7 @@ export class EmbeddedStore implements Store {
 
   /**
    * From a promise's continuation the flush runs after all others of the same tick. Work that goes
-   * on and on in such ticks would keep timers and sockets waiting: they get their turn now and then.
+   * on and on in such ticks would keep timers and sockets waiting: now and then they get a turn.
    */
   private schedule(): void {
     const nowMs = performance.now()

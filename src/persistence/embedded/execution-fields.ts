@@ -27,6 +27,7 @@ interface NumberFields {
   retries: number | undefined
   started_at: number | undefined
   updated_at: number
+  wait_until: number | undefined
   watched: 1 | undefined
 }
 
@@ -46,6 +47,7 @@ interface TextFields {
   retry: string | undefined
   settled: string | undefined
   state: string
+  suspension: string | undefined
   task: string
   worker: string | undefined
 }
@@ -82,6 +84,7 @@ const noNumbers: NumberFields = {
   retries: undefined,
   started_at: undefined,
   updated_at: 0,
+  wait_until: undefined,
   watched: undefined,
 }
 
@@ -101,6 +104,7 @@ const noTexts: TextFields = {
   retry: undefined,
   settled: undefined,
   state: 'absent',
+  suspension: undefined,
   task: '',
   worker: undefined,
 }

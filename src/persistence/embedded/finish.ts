@@ -1,6 +1,7 @@
 // The end of an execution, shared by every way of ending; the twin of lua/lib/finish.lua.
 import type { CallContext } from './call-context.ts'
 import type { Execution } from './record.ts'
+import { closeSuspension, leaveSuspension, openSuspension } from './suspension.ts'
 import { commit } from './transition.ts'
 
 /**
@@ -25,6 +26,10 @@ export function finish(
   f.replaying = undefined
   // An earlier attempt's failure class is not why this execution ended.
   if (reason !== 'failed') f.class = undefined
+  if (f.suspension !== undefined) {
+    closeSuspension(call, x, openSuspension(x), reason === 'deadline' ? 'expired' : 'cancelled')
+    leaveSuspension(x)
+  }
   f.ended_at = call.nowMs
   f.reason = reason
   if (ending !== undefined) keyspace.storeEnding(x.stored, ending)

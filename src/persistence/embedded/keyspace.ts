@@ -1,7 +1,7 @@
 // Everything that one partition stores in Valkey, in memory and under the same names.
 import type { IndexName } from '../../machines/execution.ts'
 import type { ExecutionFields } from './execution-fields.ts'
-import { Execution, type StoredExecution } from './record.ts'
+import { Execution, type FieldKind, fieldKinds, type StoredExecution } from './record.ts'
 import { ChangeLog, RecordMap } from './record-map.ts'
 import { SortedSet } from './sorted-set.ts'
 
@@ -44,6 +44,7 @@ export class Keyspace {
   readonly keyed: RecordMap<KeyedExecution>
   readonly lanes: RecordMap<string>
   readonly config: RecordMap<string>
+  readonly keyring: RecordMap<string>
   /** Lane → the sets of capabilities that its work ever required. */
   readonly routes: RecordMap<ReadonlySet<string>>
 
@@ -74,6 +75,7 @@ export class Keyspace {
     this.keyed = new RecordMap('key:', changes)
     this.lanes = new RecordMap('lanes', changes)
     this.config = new RecordMap('config', changes)
+    this.keyring = new RecordMap('keyring', changes)
     this.routes = new RecordMap('routes', changes)
   }
 
@@ -110,9 +112,31 @@ export class Keyspace {
     this.changes.note('attempts:', stored.id)
   }
 
+  /** Sets one field of a record that has fields; undefined removes it. */
+  storeField(
+    stored: StoredExecution,
+    kind: FieldKind,
+    name: string,
+    value: string | Uint8Array | undefined,
+  ): void {
+    const fields = stored[kind] ?? new Map<string, string | Uint8Array>()
+    stored[kind] = fields
+    if (value === undefined) fields.delete(name)
+    else fields.set(name, value)
+    this.changes.note(`${kind}:${stored.id}:`, name)
+  }
+
+  /** Forgets a record that has fields. */
+  dropFields(stored: StoredExecution, kind: FieldKind): void {
+    const names = stored[kind]?.keys() ?? []
+    for (const name of names) this.changes.note(`${kind}:${stored.id}:`, name)
+    stored[kind] = undefined
+  }
+
   /** Forgets the execution's own records. */
   remove(stored: StoredExecution): void {
     this.executions.delete(stored.id)
+    for (const kind of fieldKinds) this.dropFields(stored, kind)
     for (const [prefix, value] of ownRecords(stored)) {
       if (value !== undefined) this.changes.note(prefix, stored.id)
     }

@@ -4,12 +4,14 @@ import { leafOf } from '../../machines/table.ts'
 import { parseRetryPolicy } from '../retry-policy.ts'
 import { absentFields, type ExecutionFields, type FieldName } from './execution-fields.ts'
 import { Keyspace } from './keyspace.ts'
+import { type FieldKind, type FieldMap, fieldKinds } from './record.ts'
 import {
   decodeFields,
   decodeHash,
   decodeList,
   decodeRoutes,
   decodeText,
+  splitField,
   splitKey,
 } from './record-codec.ts'
 import { enterIndexes } from './transition.ts'
@@ -24,6 +26,7 @@ const required: Readonly<Record<string, readonly FieldName[]>> = {
   leased: attempted,
   delayed: ['not_before'],
   'delayed.parked': ['parked', ...attempted],
+  suspended: ['parked', 'suspension', ...attempted],
   terminal: ['ended_at'],
 }
 
@@ -57,7 +60,21 @@ class Loaded {
   readonly notes = new Map<string, string>()
   readonly tags = new Map<string, string>()
   readonly attempts = new Map<string, string[]>()
+  readonly wait = new Map<string, FieldMap>()
+  readonly points = new Map<string, FieldMap>()
+  readonly signals = new Map<string, FieldMap>()
   readonly keyspace = new Keyspace(true)
+}
+
+/** Payloads are bytes; everything else that has fields is text. */
+function loadField(kind: FieldKind): Load {
+  return (loaded, name, bytes) => {
+    const [id, field] = splitField(name)
+    const fields = loaded[kind].get(id) ?? new Map<string, string | Uint8Array>()
+    const isPayload = kind === 'signals' && field.startsWith('p')
+    fields.set(field, isPayload ? Buffer.from(bytes) : decodeText(bytes))
+    loaded[kind].set(id, fields)
+  }
 }
 
 type Load = (loaded: Loaded, name: string, bytes: Uint8Array) => void
@@ -70,6 +87,12 @@ const loaders: Readonly<Record<string, Load>> = {
   'tags:': ({ tags }, id, bytes) => tags.set(id, decodeText(bytes)),
   'attempts:': ({ attempts }, id, bytes) => attempts.set(id, decodeList(bytes)),
   'key:': ({ keyspace }, digest, bytes) => keyspace.keyed.set(digest, readKeyed(bytes)),
+  'wait:': loadField('wait'),
+  'points:': loadField('points'),
+  'signals:': loadField('signals'),
+  keyring: ({ keyspace }, _name, bytes) => {
+    for (const [name, value] of decodeHash(bytes)) keyspace.keyring.set(name, value)
+  },
   lanes: ({ keyspace }, _name, bytes) => {
     for (const [lane, state] of decodeHash(bytes)) keyspace.lanes.set(lane, state)
   },
@@ -97,14 +120,16 @@ function load(loaded: Loaded, key: string, bytes: Uint8Array): void {
 }
 
 /** Every record must find its execution, and an execution what it cannot be without. */
-function verify({ keyspace, fields, inputs, endings, notes, tags, attempts }: Loaded): void {
+function verify(loaded: Loaded): void {
+  const { keyspace, fields, inputs, endings, notes, tags, attempts, wait } = loaded
   for (const [id, { key }] of fields) {
     if (!inputs.has(id)) throw corruption(`in:${id}`, 'is missing')
     if (key !== undefined && keyspace.keyed.get(key)?.id !== id) {
       throw corruption(`key:${key}`, `does not lead to ${id}`)
     }
   }
-  const owned = { in: inputs, out: endings, note: notes, tags, attempts }
+  const { points, signals } = loaded
+  const owned = { in: inputs, out: endings, note: notes, tags, attempts, wait, points, signals }
   for (const [kind, records] of Object.entries(owned)) {
     for (const id of records.keys()) {
       if (!fields.has(id)) throw corruption(`${kind}:${id}`, 'belongs to no execution')
@@ -130,6 +155,7 @@ export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>
       ending: loaded.endings.get(id),
       note: loaded.notes.get(id),
       attempts: loaded.attempts.get(id),
+      ...Object.fromEntries(fieldKinds.map((kind) => [kind, loaded[kind].get(id)])),
     })
     enterIndexes(keyspace, id, fields)
   }

@@ -1,6 +1,7 @@
 // How records look in a directory: bytes and text as they are, everything structured as JSON.
 import { type ExecutionFields, isNumberField } from './execution-fields.ts'
 import type { Keyspace } from './keyspace.ts'
+import type { FieldKind } from './record.ts'
 
 type Encode = (keyspace: Keyspace, name: string) => Uint8Array | string | undefined
 
@@ -13,6 +14,20 @@ function encodeJson(value: object | undefined): string | undefined {
   return value === undefined ? undefined : JSON.stringify(value)
 }
 
+const idLength = 26
+
+/** The execution and the field that a record of one field is about. */
+export function splitField(name: string): readonly [id: string, field: string] {
+  return [name.slice(0, idLength), name.slice(idLength + 1)]
+}
+
+const encodeField =
+  (kind: FieldKind): Encode =>
+  ({ executions }, name) => {
+    const [id, field] = splitField(name)
+    return executions.get(id)?.[kind]?.get(field)
+  }
+
 const encoders: Readonly<Record<string, Encode>> = {
   'x:': ({ executions }, id) => encodeJson(executions.get(id)?.fields),
   'in:': ({ executions }, id) => executions.get(id)?.input,
@@ -24,6 +39,10 @@ const encoders: Readonly<Record<string, Encode>> = {
     const found = keyed.get(digest)
     return found && `${found.id} ${found.fingerprint}`
   },
+  'wait:': encodeField('wait'),
+  'points:': encodeField('points'),
+  'signals:': encodeField('signals'),
+  keyring: ({ keyring }) => encodeEntries(keyring.entries()),
   lanes: ({ lanes }) => encodeEntries(lanes.entries()),
   config: ({ config }) => encodeEntries(config.entries()),
   routes: ({ routes }) =>

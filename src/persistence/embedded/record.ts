@@ -12,7 +12,19 @@ export interface StoredExecution {
   note: string | undefined
   /** How earlier attempts ended. */
   attempts: readonly string[] | undefined
+  /** Fields of the latest suspension, every waitpoint, every accepted signal. */
+  wait?: FieldMap | undefined
+  points?: FieldMap | undefined
+  signals?: FieldMap | undefined
 }
+
+/** A record with fields of its own, each kept apart; bytes stay bytes. */
+export type FieldMap = Map<string, string | Uint8Array>
+
+/** The kinds of records that have fields. */
+export type FieldKind = 'wait' | 'points' | 'signals'
+
+export const fieldKinds: readonly FieldKind[] = ['wait', 'points', 'signals']
 
 /**
  * An execution in the hands of an operation. Whatever throws before the commit leaves the stored

@@ -58,6 +58,13 @@ export class SortedSet {
     return (rows[0] === member ? rows.slice(1) : rows).slice(0, count)
   }
 
+  /** At most `count` rows after one, whether or not that one is there. */
+  beyond(row: ScoredRow | undefined, count: number): readonly ScoredRow[] {
+    const rows = take(this.tree.keys(row), count + 1, Number.POSITIVE_INFINITY)
+    const isFirst = row !== undefined && rows[0] !== undefined && compareRows(rows[0], row) === 0
+    return (isFirst ? rows.slice(1) : rows).slice(0, count)
+  }
+
   all(): readonly ScoredRow[] {
     return this.tree.keysArray()
   }

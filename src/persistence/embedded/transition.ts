@@ -1,6 +1,6 @@
 // The only writer of states and of index membership; the twin of lua/lib/transition.lua.
 import { EngineError, invariant } from '../../errors.ts'
-import { defaults, grantedScore, priorityStepMs } from '../../limits.ts'
+import { defaults, grantedScore, noDeadlineScore, priorityStepMs } from '../../limits.ts'
 import type { ExecutionEventName, IndexName } from '../../machines/execution.ts'
 import type { Fact } from '../../machines/facts.ts'
 import { type Leaf, leafOf, nextLeaf } from '../../machines/table.ts'
@@ -57,6 +57,7 @@ function scoreOf(index: IndexName, f: Fields): number | undefined {
   if (isRouted(index)) return claimableScore(f)
   if (index === 'leased') return earliest(f.expires_at, f.attempt_deadline_at)
   if (index === 'delayed') return f.not_before
+  if (index === 'suspended') return f.wait_until ?? noDeadlineScore
   if (index !== 'terminal') return f.created_at
   return f.ended_at === undefined
     ? undefined
@@ -65,7 +66,8 @@ function scoreOf(index: IndexName, f: Fields): number | undefined {
 
 /** Times that are not the score of the execution's own index. */
 function timerOf(index: IndexName, f: Fields): number | undefined {
-  return index === 'terminal' ? undefined : earliest(f.deadline_at, f.grant_until)
+  if (index === 'terminal') return undefined
+  return earliest(earliest(f.deadline_at, f.grant_until), f.wait_until)
 }
 
 /** Where an execution stands in the indexes; all of it follows from its fields. */
@@ -101,6 +103,9 @@ function move(k: Keyspace, id: string, f: Fields, from: Place | undefined, to: P
   if (f.capabilities !== undefined && isRouted(to.index)) k.addRoute(f.lane, f.capabilities)
 }
 
+/** Indexes whose work becomes claimable at the time that is its score. */
+const timedIndexes: ReadonlySet<IndexName> = new Set(['leased', 'delayed', 'suspended'])
+
 /** Stores the execution and moves its index row. */
 export function commit(call: CallContext, x: Execution): void {
   const { f, before, stored, id } = x
@@ -112,7 +117,7 @@ export function commit(call: CallContext, x: Execution): void {
   keyspace.storeFields(stored, f)
   move(keyspace, id, f, from, to)
   if (isRouted(to.index)) wake.lane(f.lane, nowMs)
-  else if (to.index === 'leased' || to.index === 'delayed') wake.lane(f.lane, to.score)
+  else if (timedIndexes.has(to.index)) wake.lane(f.lane, to.score)
 }
 
 /** Enters a stored execution into its index, the listing, the timers and the leases. */

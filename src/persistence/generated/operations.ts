@@ -4,6 +4,10 @@ import type { OperationPlan, RowPlan } from '../contract.ts'
 
 export interface ClaimedRow { readonly id: string; readonly kind: string; readonly lane: string; readonly task: string; readonly attempt: number; readonly attempt_type: string; readonly lease_id: string; readonly epoch: number; readonly lease_ms: number; readonly expires_at: number; readonly attempt_deadline_at: number | undefined; readonly created_at: number; readonly input: Uint8Array | undefined }
 
+export interface SignalRow { readonly position: number; readonly id: string; readonly waitpoint: string; readonly name: string; readonly category: string; readonly source: string; readonly encoding: string; readonly accepted_at: number; readonly created_at: number | undefined; readonly effect: string; readonly identity: string; readonly correlation: string; readonly key: string; readonly payload: Uint8Array | undefined }
+
+export interface SuspendedRow { readonly id: string; readonly score: number; readonly reason: string; readonly suspended_at: number }
+
 export interface Operations {
   'execution.block': {
     readonly args: { readonly id: string; readonly why: string }
@@ -27,7 +31,7 @@ export interface Operations {
   }
   'execution.describe': {
     readonly args: { readonly id: string }
-    readonly answer: { readonly outcome: 'found'; readonly fields: Readonly<Record<string, string>>; readonly note: string | undefined; readonly tags: string | undefined; readonly attempts: readonly string[] } | { readonly outcome: 'absent';  }
+    readonly answer: { readonly outcome: 'found'; readonly fields: Readonly<Record<string, string>>; readonly note: string | undefined; readonly tags: string | undefined; readonly attempts: readonly string[]; readonly suspension: Readonly<Record<string, string>> } | { readonly outcome: 'absent';  }
   }
   'execution.fail': {
     readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly digest: string; readonly class: FailureClass; readonly failure: Uint8Array; readonly random_ppm: number }
@@ -49,9 +53,17 @@ export interface Operations {
     readonly args: { readonly id: string; readonly priority: number }
     readonly answer: { readonly outcome: 'changed'; readonly from: number; readonly to: number }
   }
+  'execution.resume': {
+    readonly args: { readonly id: string; readonly resume_id: string; readonly delay_ms: number | undefined }
+    readonly answer: { readonly outcome: 'resumed'; readonly state: string; readonly replayed: boolean }
+  }
   'execution.submit': {
     readonly args: { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array | undefined; readonly key: string | undefined; readonly fingerprint: string | undefined; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined }
     readonly answer: { readonly outcome: 'submitted'; readonly id: string; readonly state: string } | { readonly outcome: 'duplicate'; readonly id: string }
+  }
+  'execution.suspend': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly digest: string; readonly suspension: string; readonly points: string; readonly condition: string; readonly reason: string; readonly requested_by: string; readonly behaviour: string; readonly timeout_at: number | undefined; readonly timeout_ms: number | undefined; readonly resume_delay_ms: number | undefined; readonly pointer: string | undefined }
+    readonly answer: { readonly outcome: 'suspended'; readonly timeout_at: number | undefined; readonly replayed: boolean } | { readonly outcome: 'satisfied'; readonly signals: readonly SignalRow[]; readonly replayed: boolean }
   }
   'execution.unblock': {
     readonly args: { readonly id: string; readonly why: string }
@@ -60,6 +72,18 @@ export interface Operations {
   'execution.watch': {
     readonly args: { readonly id: string }
     readonly answer: { readonly outcome: 'ended'; readonly state: string; readonly reason: string | undefined; readonly class: string | undefined; readonly ending: Uint8Array | undefined } | { readonly outcome: 'pending'; readonly state: string }
+  }
+  'keyring.read': {
+    readonly args: {  }
+    readonly answer: { readonly outcome: 'read'; readonly entries: Readonly<Record<string, string>>; readonly now: number }
+  }
+  'keyring.rotate': {
+    readonly args: { readonly kid: string; readonly secret: string; readonly grace_ms: number }
+    readonly answer: { readonly outcome: 'rotated'; readonly previous: string | undefined; readonly removed: number; readonly replayed: boolean }
+  }
+  'keyring.seed': {
+    readonly args: { readonly kid: string; readonly secret: string }
+    readonly answer: { readonly outcome: 'seeded'; readonly current: string } | { readonly outcome: 'present'; readonly current: string }
   }
   'lane.list': {
     readonly args: {  }
@@ -93,6 +117,10 @@ export interface Operations {
     readonly args: { readonly id: string; readonly lease_id: string | undefined }
     readonly answer: { readonly outcome: 'revoked'; readonly lease_id: string; readonly epoch: number } | { readonly outcome: 'already_lost'; readonly state: string }
   }
+  'partition.allow': {
+    readonly args: { readonly signals_per_execution: number | undefined; readonly signals_per_suspension: number | undefined; readonly signals_per_sender: number | undefined; readonly sender_window_ms: number | undefined }
+    readonly answer: { readonly outcome: 'allowed'; readonly signals_per_execution: number; readonly signals_per_suspension: number; readonly signals_per_sender: number; readonly sender_window_ms: number }
+  }
   'partition.list': {
     readonly args: { readonly after: string | undefined; readonly count: number }
     readonly answer: { readonly outcome: 'listed'; readonly ids: readonly string[]; readonly more: boolean }
@@ -101,9 +129,37 @@ export interface Operations {
     readonly args: { readonly partitions: number }
     readonly answer: { readonly outcome: 'opened'; readonly partitions: number }
   }
+  'partition.suspended': {
+    readonly args: { readonly after_score: number | undefined; readonly after: string | undefined; readonly count: number }
+    readonly answer: { readonly outcome: 'listed'; readonly executions: readonly SuspendedRow[]; readonly more: boolean }
+  }
   'partition.sweep': {
     readonly args: { readonly count: number }
     readonly answer: { readonly outcome: 'swept'; readonly promoted: number; readonly purged: number; readonly next_at: number | undefined; readonly next_purge_at: number | undefined; readonly now: number }
+  }
+  'signal.deliver': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly waitpoint: string; readonly kid: string; readonly signal: string; readonly digest: string; readonly name: string | undefined; readonly category: string; readonly source: string; readonly identity: string; readonly correlation: string; readonly encoding: string; readonly key: string | undefined; readonly created_at: number | undefined; readonly payload: Uint8Array | undefined }
+    readonly answer: { readonly outcome: 'accepted'; readonly effect: string } | { readonly outcome: 'duplicate'; readonly signal: string; readonly effect: string }
+  }
+  'signal.list': {
+    readonly args: { readonly id: string; readonly after: number; readonly count: number }
+    readonly answer: { readonly outcome: 'listed'; readonly signals: readonly SignalRow[]; readonly more: boolean } | { readonly outcome: 'absent';  }
+  }
+  'signal.observe': {
+    readonly args: { readonly id: string; readonly attempt: number }
+    readonly answer: { readonly outcome: 'observed'; readonly signals: readonly SignalRow[] }
+  }
+  'waitpoint.close': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly waitpoint: string; readonly why: string }
+    readonly answer: { readonly outcome: 'closed'; readonly replayed: boolean }
+  }
+  'waitpoint.create': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly waitpoint: string; readonly key: string; readonly kid: string; readonly scope: string; readonly expires_ms: number | undefined }
+    readonly answer: { readonly outcome: 'created'; readonly expires_at: number | undefined; readonly replayed: boolean }
+  }
+  'waitpoint.list': {
+    readonly args: { readonly id: string; readonly with_signals: boolean }
+    readonly answer: { readonly outcome: 'listed'; readonly points: Readonly<Record<string, string>>; readonly signals: readonly SignalRow[]; readonly state: string; readonly attempt: string | undefined; readonly run: string; readonly interrupted: boolean; readonly now: number } | { readonly outcome: 'absent';  }
   }
 }
 
@@ -341,6 +397,11 @@ export const operationPlans: Plans = {
           "name": "attempts",
           "type": "list",
           "optional": false
+        },
+        {
+          "name": "suspension",
+          "type": "map",
+          "optional": false
         }
       ],
       "absent": []
@@ -540,6 +601,43 @@ export const operationPlans: Plans = {
       ]
     }
   },
+  "execution.resume": {
+    "events": [
+      "resume"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "resume_id",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "delay_ms",
+        "type": "span_ms",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "resumed": [
+        {
+          "name": "state",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
   "execution.submit": {
     "events": [
       "submit"
@@ -654,6 +752,115 @@ export const operationPlans: Plans = {
       ]
     }
   },
+  "execution.suspend": {
+    "events": [
+      "suspend"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "lease_id",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "epoch",
+        "type": "epoch",
+        "optional": false
+      },
+      {
+        "name": "digest",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "suspension",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "points",
+        "type": "points",
+        "optional": false
+      },
+      {
+        "name": "condition",
+        "type": "condition",
+        "optional": false
+      },
+      {
+        "name": "reason",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "requested_by",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "behaviour",
+        "type": "behaviour",
+        "optional": false
+      },
+      {
+        "name": "timeout_at",
+        "type": "ms",
+        "optional": true
+      },
+      {
+        "name": "timeout_ms",
+        "type": "span_ms",
+        "optional": true
+      },
+      {
+        "name": "resume_delay_ms",
+        "type": "span_ms",
+        "optional": true
+      },
+      {
+        "name": "pointer",
+        "type": "text",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "suspended": [
+        {
+          "name": "timeout_at",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ],
+      "satisfied": [
+        {
+          "name": "signals",
+          "type": "signal",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
   "execution.unblock": {
     "events": [
       "unblock"
@@ -722,6 +929,97 @@ export const operationPlans: Plans = {
       "pending": [
         {
           "name": "state",
+          "type": "text",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "keyring.read": {
+    "events": [],
+    "reads": true,
+    "args": [],
+    "returns": {
+      "read": [
+        {
+          "name": "entries",
+          "type": "map",
+          "optional": false
+        },
+        {
+          "name": "now",
+          "type": "int",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "keyring.rotate": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "kid",
+        "type": "kid",
+        "optional": false
+      },
+      {
+        "name": "secret",
+        "type": "secret",
+        "optional": false
+      },
+      {
+        "name": "grace_ms",
+        "type": "grace_ms",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "rotated": [
+        {
+          "name": "previous",
+          "type": "text",
+          "optional": true
+        },
+        {
+          "name": "removed",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "keyring.seed": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "kid",
+        "type": "kid",
+        "optional": false
+      },
+      {
+        "name": "secret",
+        "type": "secret",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "seeded": [
+        {
+          "name": "current",
+          "type": "text",
+          "optional": false
+        }
+      ],
+      "present": [
+        {
+          "name": "current",
           "type": "text",
           "optional": false
         }
@@ -1059,6 +1357,56 @@ export const operationPlans: Plans = {
       ]
     }
   },
+  "partition.allow": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "signals_per_execution",
+        "type": "allowance",
+        "optional": true
+      },
+      {
+        "name": "signals_per_suspension",
+        "type": "allowance",
+        "optional": true
+      },
+      {
+        "name": "signals_per_sender",
+        "type": "allowance",
+        "optional": true
+      },
+      {
+        "name": "sender_window_ms",
+        "type": "allowance_ms",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "allowed": [
+        {
+          "name": "signals_per_execution",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "signals_per_suspension",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "signals_per_sender",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "sender_window_ms",
+          "type": "int",
+          "optional": false
+        }
+      ]
+    }
+  },
   "partition.list": {
     "events": [],
     "reads": true,
@@ -1109,12 +1457,48 @@ export const operationPlans: Plans = {
       ]
     }
   },
+  "partition.suspended": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "after_score",
+        "type": "ms",
+        "optional": true
+      },
+      {
+        "name": "after",
+        "type": "id",
+        "optional": true
+      },
+      {
+        "name": "count",
+        "type": "page_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "listed": [
+        {
+          "name": "executions",
+          "type": "suspended",
+          "optional": false
+        },
+        {
+          "name": "more",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
   "partition.sweep": {
     "events": [
       "promote",
       "loseLease",
       "timeOut",
-      "expire"
+      "expire",
+      "lapse"
     ],
     "reads": false,
     "args": [
@@ -1152,6 +1536,337 @@ export const operationPlans: Plans = {
           "optional": false
         }
       ]
+    }
+  },
+  "signal.deliver": {
+    "events": [
+      "resume"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "waitpoint",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "kid",
+        "type": "kid",
+        "optional": false
+      },
+      {
+        "name": "signal",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "digest",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "name",
+        "type": "signal_name",
+        "optional": true
+      },
+      {
+        "name": "category",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "source",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "identity",
+        "type": "label",
+        "optional": false
+      },
+      {
+        "name": "correlation",
+        "type": "label",
+        "optional": false
+      },
+      {
+        "name": "encoding",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "key",
+        "type": "label",
+        "optional": true
+      },
+      {
+        "name": "created_at",
+        "type": "ms",
+        "optional": true
+      },
+      {
+        "name": "payload",
+        "type": "signal_payload",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "accepted": [
+        {
+          "name": "effect",
+          "type": "text",
+          "optional": false
+        }
+      ],
+      "duplicate": [
+        {
+          "name": "signal",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "effect",
+          "type": "text",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "signal.list": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "after",
+        "type": "position",
+        "optional": false
+      },
+      {
+        "name": "count",
+        "type": "page_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "listed": [
+        {
+          "name": "signals",
+          "type": "signal",
+          "optional": false
+        },
+        {
+          "name": "more",
+          "type": "flag",
+          "optional": false
+        }
+      ],
+      "absent": []
+    }
+  },
+  "signal.observe": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "observed": [
+        {
+          "name": "signals",
+          "type": "signal",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "waitpoint.close": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "lease_id",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "epoch",
+        "type": "epoch",
+        "optional": false
+      },
+      {
+        "name": "waitpoint",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "why",
+        "type": "word",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "closed": [
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "waitpoint.create": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "lease_id",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "epoch",
+        "type": "epoch",
+        "optional": false
+      },
+      {
+        "name": "waitpoint",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "key",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "kid",
+        "type": "kid",
+        "optional": false
+      },
+      {
+        "name": "scope",
+        "type": "waitpoint_scope",
+        "optional": false
+      },
+      {
+        "name": "expires_ms",
+        "type": "waitpoint_ms",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "created": [
+        {
+          "name": "expires_at",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "waitpoint.list": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "with_signals",
+        "type": "flag",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "listed": [
+        {
+          "name": "points",
+          "type": "map",
+          "optional": false
+        },
+        {
+          "name": "signals",
+          "type": "signal",
+          "optional": false
+        },
+        {
+          "name": "state",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "attempt",
+          "type": "text",
+          "optional": true
+        },
+        {
+          "name": "run",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "interrupted",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "now",
+          "type": "int",
+          "optional": false
+        }
+      ],
+      "absent": []
     }
   }
 }
@@ -1222,6 +1937,100 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
       "name": "input",
       "type": "bytes",
       "optional": true
+    }
+  ],
+  "signal": [
+    {
+      "name": "position",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "id",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "waitpoint",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "name",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "category",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "source",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "encoding",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "accepted_at",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "created_at",
+      "type": "int",
+      "optional": true
+    },
+    {
+      "name": "effect",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "identity",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "correlation",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "key",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "payload",
+      "type": "bytes",
+      "optional": true
+    }
+  ],
+  "suspended": [
+    {
+      "name": "id",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "score",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "reason",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "suspended_at",
+      "type": "int",
+      "optional": false
     }
   ]
 }

@@ -93,6 +93,28 @@ const edges: Readonly<Record<string, readonly unknown[]>> = {
     ...[list(counts.lanesPerClaimMax), list(counts.lanesPerClaimMax + 1)],
   ],
   retry: policies,
+  points: [
+    ...['', 'p', pointId('p'), `${pointId('p')},${pointId('q')}`, `${pointId('p')},`],
+    ...[`${pointId('p')},${pointId('p')}`, `${pointId('p')} key k1`, `${pointId('p')} key`],
+    ...[`${pointId('p')} key k.1`, `${pointId('p')} k|y k1`, `${pointId('p')} key k1 more`],
+    ...[64, 65].map((count) => Array.from({ length: count }, (_, at) => pointId(at)).join(',')),
+    ...[64, 65].map((length) => `${pointId('p')} ${'x'.repeat(length)} k1`),
+    ...[32, 33].map((length) => `${pointId('p')} key ${'k'.repeat(length)}`),
+  ],
+  condition: ['', 's 0 *', ...sized(8192, 8193, 8194)],
+  behaviour: ['', 'fail', 'Fail', 'fail ', 'escalate', 'auto_resume_with_signal'],
+  waitpoint_scope: ['', 'attempt', 'run', 'run '],
+  kid: ['', 'k', 'K_-9', 'k.', 'k:', 'k ', 'ü', 'k'.repeat(32), 'k'.repeat(33)],
+  secret: ['', 's'.repeat(42), 's'.repeat(43), 's'.repeat(172), 's'.repeat(173), '+'.repeat(43)],
+  label: ['', 'a\u0000b', ...sized(256, 257, 258)],
+  signal_name: [...words, '_', '__', '__timeout', '_a', ...sized(64, 65, 66)],
+  signal_payload: [0, 1, bytesMax.signalPayload, bytesMax.signalPayload + 1].map((size) =>
+    Buffer.alloc(size),
+  ),
+}
+
+function pointId(mark: unknown): string {
+  return String(mark).padEnd(22, '-')
 }
 
 function edgesOf(type: string): readonly unknown[] {

@@ -2,6 +2,13 @@
 import type { Answer, Arguments } from '../../contract.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { fieldTexts } from '../execution-fields.ts'
+import type { StoredExecution } from '../record.ts'
+
+/** Without what signals contributed: that may be much. */
+function suspensionFields({ wait }: StoredExecution): Record<string, string> {
+  const entries = [...(wait ?? [])].filter(([name]) => !name.startsWith('+'))
+  return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]))
+}
 
 export function describe(
   { keyspace }: CallContext,
@@ -15,6 +22,7 @@ export function describe(
     note: stored.note,
     tags: stored.tags,
     attempts: [...(stored.attempts ?? [])],
+    suspension: suspensionFields(stored),
   }
 }
 

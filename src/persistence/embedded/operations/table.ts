@@ -2,6 +2,7 @@
 import type { Answer, Arguments, OperationName } from '../../contract.ts'
 import type { CallContext } from '../call-context.ts'
 import { claim, findGranted } from './claim.ts'
+import { readKeyring, rotateKeyring, seedKeyring } from './keyring.ts'
 import { listLanes, setLaneState } from './lane.ts'
 import { claimGranted, grant, renew, revoke } from './lease.ts'
 import { describe, watch } from './look.ts'
@@ -15,7 +16,11 @@ import {
 } from './operator.ts'
 import { listPartition, openPartition, sweep } from './partition.ts'
 import { cancel, complete, delay, fail, progress } from './settle.ts'
+import { deliver, listSignals, observeSignals } from './signal.ts'
 import { submit } from './submit.ts'
+import { resumeExecution, suspend } from './suspend.ts'
+import { allow, listSuspended } from './suspended.ts'
+import { closePending, createWaitpoint, listWaitpoints } from './waitpoint.ts'
 
 type Operation<Name extends OperationName> = (
   call: CallContext,
@@ -34,9 +39,14 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'execution.purge': purgeExecution,
   'execution.replay': replay,
   'execution.reprioritize': reprioritize,
+  'execution.resume': resumeExecution,
   'execution.submit': submit,
+  'execution.suspend': suspend,
   'execution.unblock': unblock,
   'execution.watch': watch,
+  'keyring.read': readKeyring,
+  'keyring.rotate': rotateKeyring,
+  'keyring.seed': seedKeyring,
   'lane.list': listLanes,
   'lane.set_state': setLaneState,
   'lease.claim': claim,
@@ -45,7 +55,15 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'lease.grant': grant,
   'lease.renew': renew,
   'lease.revoke': revoke,
+  'partition.allow': allow,
   'partition.list': listPartition,
   'partition.open': openPartition,
+  'partition.suspended': listSuspended,
   'partition.sweep': sweep,
+  'signal.deliver': deliver,
+  'signal.list': listSignals,
+  'signal.observe': observeSignals,
+  'waitpoint.close': closePending,
+  'waitpoint.create': createWaitpoint,
+  'waitpoint.list': listWaitpoints,
 }

@@ -1,0 +1,173 @@
+-- The accepted signals of an execution, in the order of their acceptance.
+--
+-- One hash holds them all: by position what is known of a signal, `p` and the position its payload,
+-- `i` and its id or `k` and waitpoint and key the position, `r` and the sender how often it sent.
+local keys = require("lib.keys")
+local limits = require("generated.limits")
+
+local signals = {}
+
+local function sized(text)
+  return #text .. ":" .. text
+end
+
+-- The words of a stored signal, then three texts that carry their length.
+local pattern = "^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%d+) (%S+) (%S+) (%S+) ()"
+
+local function texts(record, from)
+  local found = {}
+  for position = 1, 3 do
+    local size, start = record:match("^(%d+):()", from)
+    from = start + tonumber(size)
+    found[position] = record:sub(start, from - 1)
+  end
+  return found
+end
+
+local function read(position, record)
+  local found = { record:match(pattern) }
+  local from = found[11]
+  local identity, correlation, key = unpack(texts(record, from))
+  return {
+    position = position,
+    id = found[1],
+    waitpoint = found[2],
+    name = found[3],
+    category = found[4],
+    source = found[5],
+    encoding = found[6],
+    accepted_at = found[7],
+    created_at = found[8],
+    effect = found[9],
+    digest = found[10],
+    identity = identity,
+    correlation = correlation,
+    key = key,
+  }
+end
+
+local function write(signal)
+  local created_at = signal.created_at
+  return table.concat({
+    signal.id,
+    signal.waitpoint,
+    signal.name,
+    signal.category,
+    signal.source,
+    signal.encoding,
+    string.format("%.0f", signal.accepted_at),
+    created_at and created_at ~= "," and string.format("%.0f", created_at) or ",",
+    signal.effect,
+    signal.digest,
+    sized(signal.identity) .. sized(signal.correlation) .. sized(signal.key),
+  }, " ")
+end
+
+local function field(position)
+  return string.format("%.0f", position)
+end
+
+function signals.load(x, position)
+  local record = redis.call("HGET", keys.signals(x.id), field(position))
+  return record and read(position, record) or nil
+end
+
+-- The signal that was accepted under this id, or under this key at this waitpoint.
+function signals.find(x, id, waitpoint, key)
+  local names = { "i" .. id }
+  if key then
+    names[2] = "k" .. waitpoint .. " " .. key
+  end
+  local found = redis.call("HMGET", keys.signals(x.id), unpack(names))
+  local position = found[2] or found[1]
+  if not position then
+    return nil
+  end
+  local signal = signals.load(x, tonumber(position))
+  signal.by_key = found[2] and true or false
+  return signal
+end
+
+-- How many signals the execution ever accepted.
+function signals.count(x)
+  return tonumber(redis.call("HGET", keys.signals(x.id), "count") or "0")
+end
+
+-- Stores what is known of a signal that was stored before.
+function signals.save(x, signal)
+  redis.call("HSET", keys.signals(x.id), field(signal.position), write(signal))
+end
+
+-- Stores a signal at the next position, with what finds it again.
+function signals.append(x, signal, payload)
+  local key = keys.signals(x.id)
+  signal.position = redis.call("HINCRBY", key, "count", 1)
+  local position = field(signal.position)
+  local values = { position, write(signal), "i" .. signal.id, position }
+  if signal.key ~= "" then
+    values[#values + 1] = "k" .. signal.waitpoint .. " " .. signal.key
+    values[#values + 1] = position
+  end
+  if payload then
+    values[#values + 1] = "p" .. position
+    values[#values + 1] = payload
+  end
+  redis.call("HSET", key, unpack(values))
+end
+
+local function sender_field(signal)
+  return "r" .. #signal.source .. ":" .. signal.source .. signal.identity
+end
+
+-- How often a sender sent in its current window, and when that began.
+function signals.sent(x, signal, now_ms, window_ms)
+  local stored = redis.call("HGET", keys.signals(x.id), sender_field(signal))
+  local began, sent = (stored or ""):match("^(%d+) (%d+)$")
+  began = tonumber(began)
+  if began == nil or now_ms < began or now_ms >= began + window_ms then
+    return 0, now_ms
+  end
+  return tonumber(sent), began
+end
+
+function signals.note_sent(x, signal, sent, began)
+  local text = string.format("%.0f %.0f", began, sent)
+  redis.call("HSET", keys.signals(x.id), sender_field(signal), text)
+end
+
+-- What operators allow senders.
+function signals.policy()
+  local names = {}
+  for name in pairs(limits.signal_policy) do
+    names[#names + 1] = name
+  end
+  local found, policy = redis.call("HMGET", keys.config(), unpack(names)), {}
+  for position, name in ipairs(names) do
+    policy[name] = tonumber(found[position] or nil) or limits.signal_policy[name]
+  end
+  return policy
+end
+
+-- The signal as readers get it, in the order of the declared row.
+function signals.row(x, position)
+  local found = redis.call("HMGET", keys.signals(x.id), field(position), "p" .. field(position))
+  local signal = read(position, found[1])
+  return {
+    field(position),
+    signal.id,
+    signal.waitpoint,
+    signal.name,
+    signal.category,
+    signal.source,
+    signal.encoding,
+    signal.accepted_at,
+    signal.created_at ~= "," and signal.created_at,
+    signal.effect,
+    signal.identity,
+    signal.correlation,
+    signal.key,
+    found[2],
+  }
+end
+
+return signals

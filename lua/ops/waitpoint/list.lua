@@ -1,0 +1,52 @@
+-- Read every waitpoint of an execution and, if asked, the signals that counted at each.
+local keys = require("lib.keys")
+local op = require("lib.op")
+local signals = require("lib.signals")
+
+-- The positions at the end of a stored waitpoint.
+local function matched(text)
+  return text:match("(%S+)$")
+end
+
+return op.define({
+  name = "waitpoint.list",
+  events = {},
+  reads = true,
+  args = { "id:id", "with_signals:flag" },
+  returns = {
+    listed = {
+      "points:map",
+      "signals:signal",
+      "state:text",
+      "attempt:text?",
+      "run:text",
+      "interrupted:flag",
+      "now:int",
+    },
+    absent = {},
+  },
+  run = function(arg, now_ms)
+    local found =
+      redis.call("HMGET", keys.execution(arg.id), "state", "attempt", "replays", "parked")
+    if not found[1] then
+      return op.outcome("absent")
+    end
+    local points, rows = redis.call("HGETALL", keys.waitpoints(arg.id)), {}
+    if arg.with_signals then
+      for position = 2, #points, 2 do
+        for place in matched(points[position]):gmatch("%d+") do
+          rows[#rows + 1] = signals.row(arg, tonumber(place))
+        end
+      end
+    end
+    return op.outcome("listed", {
+      points = points,
+      signals = rows,
+      state = found[1],
+      attempt = found[2] or nil,
+      run = found[3] or "0",
+      interrupted = found[4] and true or false,
+      now = now_ms,
+    })
+  end,
+})
