@@ -55,7 +55,8 @@ export type ConditionNode =
   | SingleNode
   | CountNode
   | CompositeNode
-  | { readonly kind: 'operator' | 'timeout'; readonly path: '' }
+  | { readonly kind: 'operator'; readonly path: '' }
+  | { readonly kind: 'timeout'; readonly path: '' }
 
 /** The text of a correlation id on the wire: one spelling for each. */
 export function percentEncode(text: string): string {

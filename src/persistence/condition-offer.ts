@@ -61,11 +61,11 @@ export function offerSignal(
 ): Contribution {
   const additions: string[] = []
   const offer = (at: ConditionNode): SignalEffect => {
+    if (at.kind === 'operator' || at.kind === 'timeout') return 'none'
     if ('members' in at) {
       const ranks = at.members.map((member) => strengths.indexOf(offer(member)))
       return strengths[Math.max(...ranks)] as SignalEffect
     }
-    if (at.kind !== 'single' && at.kind !== 'count') return 'none'
     const hears = at.kind === 'single' ? at.point === signal.point : at.listens.has(signal.point)
     if (!hears) return 'none'
     const identity = identityAt(at, signal)
