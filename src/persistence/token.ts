@@ -14,8 +14,8 @@ export interface TokenParts {
   readonly waitpointId: string
 }
 
-/** The longest token has 142 characters. */
-const lengthMax = 142
+/** The longest token has 143 characters. */
+const lengthMax = 143
 const domain = 'holdfast waitpoint token 1'
 const isWaitpointId = (text: unknown): text is string =>
   typeof text === 'string' && /^[\w-]{22}$/.test(text)
