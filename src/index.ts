@@ -9,6 +9,12 @@ export { Execution } from './engine/execution.ts'
 export { type Codec, jsonCodec } from './engine/json-codec.ts'
 export { type OpenEngineOptions, openEngine } from './engine/open-engine.ts'
 export {
+  type IncomingSignal,
+  type SignalHandlerOptions,
+  type SignalSender,
+  signalHandler,
+} from './engine/signal-handler.ts'
+export {
   type ExecutionOptions,
   NonRetryableError,
   type Task,

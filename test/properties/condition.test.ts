@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundleLua } from '../../scripts/bundle-lua.ts'
+import { isEngineError } from '../../src/errors.ts'
 import { counts } from '../../src/limits.ts'
 import {
   compileCondition,
@@ -18,7 +19,15 @@ import {
   tallyTokens,
 } from '../../src/persistence/condition-offer.ts'
 import { useServer } from '../support/valkey-server.ts'
-import { effectOfLast, garbageFrom, holds, type Posed, posed, signals } from './conditions.ts'
+import {
+  effectOfLast,
+  garbageFrom,
+  holds,
+  misshapen,
+  type Posed,
+  posed,
+  signals,
+} from './conditions.ts'
 
 /** Fewer would not meet every verdict. */
 const runs = Math.max(1000, Number(process.env.HOLDFAST_PROPERTY_RUNS ?? 1000))
@@ -66,6 +75,18 @@ describe('A condition', { timeout: timeoutMs }, () => {
       const back = written(read(text, keys.length), keys)
       expect(plain(back)).toEqual(plain(condition))
       expect(compileCondition(back, keys)).toBe(text)
+    })
+    fc.assert(property, { numRuns: runs })
+  })
+
+  it('is refused with a rule and never fails otherwise when a part of it is odd', () => {
+    const property = fc.property(misshapen, (odd) => {
+      try {
+        compileCondition(odd as ResumeCondition, ['a', 'b', 'c', 'd'])
+      } catch (error) {
+        if (!isEngineError(error, 'invalid_resume_condition')) throw error
+        expect(error.details).toMatchObject({ rule: expect.any(String), path: expect.any(String) })
+      }
     })
     fc.assert(property, { numRuns: runs })
   })

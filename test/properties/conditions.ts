@@ -74,7 +74,7 @@ const upTo = (depth: number): fc.Arbitrary<ResumeCondition> =>
         },
       )
 
-export function leavesOf(condition: ResumeCondition): Leaf[] {
+function leavesOf(condition: ResumeCondition): Leaf[] {
   if (condition.kind === 'single' || condition.kind === 'count') return [condition]
   return 'of' in condition ? condition.of.flatMap(leavesOf) : []
 }
@@ -158,6 +158,27 @@ export function effectOfLast(at: Posed, accepted: readonly OfferedSignal[]): str
   if (listening.some(grows)) return 'new'
   return listening.some((leaf) => counted(leaf, at, [last]) > 0) ? 'dup' : 'mismatch'
 }
+
+/** Something odd in one place of a condition as a caller writes it. */
+export const misshapen: fc.Arbitrary<unknown> = fc
+  .tuple(posed, fc.nat(), fc.anything({ withNullPrototype: true, withBigInt: true }))
+  .map(([{ condition }, at, odd]) => {
+    const copy: unknown = structuredClone({ condition })
+    const places: (() => void)[] = []
+    const visit = (value: unknown): void => {
+      if (typeof value !== 'object' || value === null) return
+      for (const name of Object.keys(value)) {
+        const fields = value as Record<string, unknown>
+        places.push(() => {
+          fields[name] = odd
+        })
+        visit(fields[name])
+      }
+    }
+    visit(copy)
+    places[at % places.length]?.()
+    return (copy as { readonly condition: unknown }).condition
+  })
 
 const pieces = fc.constantFrom(
   ...['s', 'a', 'o', 'c', 'w', 'i', 'operator', 'timeout', '', '*', '0', '1', '2', '3', '4'],
