@@ -107,8 +107,8 @@ describe('A condition', { timeout: timeoutMs }, () => {
   })
 })
 
-describe('Lua', { timeout: timeoutMs }, () => {
-  const at = useServer()
+describe.each(['valkey', 'redis'] as const)('Lua on %s', { timeout: timeoutMs }, (flavour) => {
+  const at = useServer(flavour)
   const main = readFileSync(join(import.meta.dirname, '../support/condition.lua'), 'utf8')
   const library = bundleLua({ main })
 
