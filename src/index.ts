@@ -5,7 +5,7 @@ export {
   type SubmitItemOutcome,
   type SubmitOptions,
 } from './engine/engine.ts'
-export { Execution } from './engine/execution.ts'
+export { Execution, type OpenWaitpoint, type SignalOptions } from './engine/execution.ts'
 export { type Codec, jsonCodec } from './engine/json-codec.ts'
 export { type OpenEngineOptions, openEngine } from './engine/open-engine.ts'
 export {
@@ -23,6 +23,7 @@ export {
   type TaskSettings,
   task,
 } from './engine/task.ts'
+export type { Received, WaitOptions, WaitpointLink, WaitpointOptions } from './engine/waits.ts'
 export { Worker, type WorkOptions } from './engine/worker.ts'
 export { EngineError, type ErrorCode, type ErrorFamily, isEngineError } from './errors.ts'
 export type { ExecutionId, LaneId } from './ids.ts'

@@ -18,6 +18,8 @@ export type Performed =
       readonly failureClass: FailureClass
     }
   | { readonly outcome: 'delayed'; readonly untilMs: number }
+  /** The lease was given back already: the execution waits for signals. */
+  | { readonly outcome: 'suspended' }
 
 /** Runs the user's code for one attempt; must not reject. */
 export type Perform = (claimed: ClaimedExecution, signal: AbortSignal) => Promise<Performed>
@@ -237,6 +239,8 @@ async function settleOnce(
       return
     case 'delayed':
       await backend.delay(handle, performed.untilMs)
+      return
+    case 'suspended':
       return
   }
 }

@@ -5,12 +5,19 @@ import type { workerMachine } from '../actors/worker.ts'
 import { EngineError } from '../errors.ts'
 import { type ExecutionId, parseExecutionId } from '../ids.ts'
 import { orRefused } from '../persistence/answers.ts'
-import type { BulkSubmitOutcome, EngineBackend, Submission } from '../persistence/backend.ts'
+import type {
+  BulkSubmitOutcome,
+  DeliverOutcome,
+  EngineBackend,
+  Submission,
+} from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import { Endings } from './endings.ts'
-import { Execution } from './execution.ts'
+import { Execution, type SignalOptions } from './execution.ts'
 import { faultListener } from './faults.ts'
 import { type Codec, jsonCodec } from './json-codec.ts'
+import { encodePayload } from './payload.ts'
+import { type SignalHandlerOptions, signalHandler } from './signal-handler.ts'
 import {
   type AnyTask,
   checkInput,
@@ -46,6 +53,8 @@ export type SubmitItemOutcome<Output> =
 
 export interface EngineOptions {
   readonly codec?: Codec
+  /** Where `signalHandler` is mounted: the address of a waitpoint is this and its token. */
+  readonly signalUrl?: string
   /** Hears of faults that no caller is there to hear of. @defaultValue a process warning */
   readonly onError?: (error: unknown) => void
 }
@@ -55,6 +64,7 @@ export class Engine {
   /** The contract below the engine: operator operations and reading. */
   readonly backend: EngineBackend
   private readonly codec: Codec
+  private readonly signalUrl: string | undefined
   private readonly onError: (error: unknown) => void
   private readonly endings: Endings
   private readonly actor: ActorRefFrom<typeof engineMachine>
@@ -65,6 +75,7 @@ export class Engine {
   constructor(backend: EngineBackend, options: EngineOptions = {}) {
     this.backend = backend
     this.codec = options.codec ?? jsonCodec
+    this.signalUrl = options.signalUrl
     this.onError = faultListener(options.onError)
     this.endings = new Endings(backend)
     this.actor = createActor(engineMachine, { input: { backend, onError: this.onError } })
@@ -117,7 +128,9 @@ export class Engine {
    * time, renews their leases, and survives faults of the connection.
    */
   async work(tasks: readonly AnyTask[], options: WorkOptions = {}): Promise<Worker> {
-    const input = workerInput(this.backend, tasks, this.codec, {
+    const { codec } = this
+    const parts = { codec, urlOf: (token: string) => this.signalAddress(token) }
+    const input = workerInput(this.backend, tasks, parts, {
       ...options,
       onError: options.onError === undefined ? this.onError : faultListener(options.onError),
     })
@@ -136,6 +149,57 @@ export class Engine {
     return worker
   }
 
+  /**
+   * Signals a waitpoint by its token: the wait that it is for goes on with the payload. Stored once
+   * the promise resolves; with an idempotency key it is accepted once, however often it is sent.
+   *
+   * @throws EngineError `missing_token`, `invalid_token`, `token_expired`; `waitpoint_closed` and
+   * `target_not_signalable` when it comes too late; `signal_limit_exceeded`,
+   * `signal_rate_limited`; `payload_too_large` above 64 KiB.
+   * @example
+   * ```ts
+   * import { openEngine, task } from 'holdfast'
+   *
+   * const engine = await openEngine()
+   * const sendMail = (token: string) => void engine.signal(token, { by: 'Ada' })
+   * const publish = task({
+   *   name: 'publish',
+   *   async run(context, draft: string) {
+   *     const { token } = await context.waitpoint('approval')
+   *     sendMail(token)
+   *     const approval = await context.waitFor<{ by: string }>('approval', { timeout: '2d' })
+   *     return `${draft}, approved by ${approval.payload.by}`
+   *   },
+   * })
+   * await engine.work([publish])
+   * const execution = await engine.submit(publish, 'a draft')
+   * console.log(await execution.result())
+   * // a draft, approved by Ada
+   * await engine.close()
+   * ```
+   */
+  signal(token: string, payload?: unknown, options: SignalOptions = {}): Promise<DeliverOutcome> {
+    return this.backend.deliverSignal({
+      token,
+      ...encodePayload(this.codec, payload),
+      ...options,
+    })
+  }
+
+  /**
+   * A handler of fetch-style requests that takes signals, and does nothing else: mount it where
+   * `signalUrl` points. See `SignalHandlerOptions` for what an application can say of senders.
+   */
+  signalHandler(
+    options: Omit<SignalHandlerOptions, 'deliver'> = {},
+  ): (request: Request) => Promise<Response> {
+    return signalHandler({
+      onError: this.onError,
+      ...options,
+      deliver: (signal) => this.backend.deliverSignal(signal),
+    })
+  }
+
   /** Stops all workers, as `worker.stop` does, and closes the backend. */
   async close(options: { readonly grace?: Duration } = {}): Promise<void> {
     parseDurationMs(options.grace ?? 0, 'grace')
@@ -143,6 +207,12 @@ export class Engine {
     if (this.actor.getSnapshot().status === 'active') this.actor.send({ type: 'close' })
     await this.endings.close()
     await this.backend.close()
+  }
+
+  private signalAddress(token: string): string | undefined {
+    return this.signalUrl === undefined
+      ? undefined
+      : `${this.signalUrl.replace(/\/+$/, '')}/${token}`
   }
 
   private async submission<Input>(
@@ -189,6 +259,12 @@ export class Engine {
 
   private held<Output>(id: ExecutionId, duplicate: boolean): Execution<Output> {
     const { backend, endings, codec } = this
-    return new Execution<Output>(id, duplicate, { backend, endings, codec })
+    return new Execution<Output>(id, duplicate, {
+      backend,
+      endings,
+      codec,
+      urlOf: (token) => this.signalAddress(token),
+      signal: (token, payload, options) => this.signal(token, payload, options),
+    })
   }
 }

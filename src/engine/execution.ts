@@ -1,15 +1,49 @@
 // A submitted execution, as its submitter holds it.
 import { EngineError, type ErrorCode } from '../errors.ts'
 import type { ExecutionId } from '../ids.ts'
-import type { EngineBackend, ExecutionEnding, ExecutionSnapshot } from '../persistence/backend.ts'
+import type {
+  DeliverOutcome,
+  EngineBackend,
+  ExecutionEnding,
+  ExecutionSnapshot,
+  SignalDelivery,
+} from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import type { Endings } from './endings.ts'
 import type { Codec } from './json-codec.ts'
+import type { WaitpointLink } from './waits.ts'
 
 export interface ExecutionParts {
-  readonly backend: Pick<EngineBackend, 'describeExecution' | 'cancelExecution'>
+  readonly backend: Pick<
+    EngineBackend,
+    | 'describeExecution'
+    | 'cancelExecution'
+    | 'listWaitpoints'
+    | 'waitpointToken'
+    | 'resumeExecution'
+  >
+  readonly urlOf: (token: string) => string | undefined
+  readonly signal: (
+    token: string,
+    payload: unknown,
+    options: SignalOptions,
+  ) => Promise<DeliverOutcome>
   readonly endings: Endings
   readonly codec: Codec
+}
+
+/** What a signal may say beside its payload. */
+export type SignalOptions = Pick<
+  SignalDelivery,
+  'name' | 'category' | 'source' | 'identity' | 'correlationId' | 'idempotencyKey'
+>
+
+/** A waitpoint that takes signals. */
+export interface OpenWaitpoint extends WaitpointLink {
+  readonly name: string
+  /** `active` when the execution is suspended on it, `pending` when it will be. */
+  readonly state: 'pending' | 'active'
+  readonly createdAt: Date
 }
 
 /** One execution: wait for its result, look at it, cancel it. Any process can hold it by its id. */
@@ -45,6 +79,48 @@ export class Execution<Output = unknown> {
   /** Everything small about it; undefined when retention has forgotten it. */
   describe(): Promise<ExecutionSnapshot | undefined> {
     return this.parts.backend.describeExecution(this.id)
+  }
+
+  /** The waitpoints that take signals now: what the execution waits for or will wait for. */
+  async waitpoints(): Promise<readonly OpenWaitpoint[]> {
+    const { backend, urlOf } = this.parts
+    const open: OpenWaitpoint[] = []
+    let cursor: string | undefined
+    do {
+      const page = await backend.listWaitpoints(this.id, { cursor, limit: 1000 })
+      for (const { waitpointId, key, state, createdAtMs } of page.items) {
+        if (state !== 'pending' && state !== 'active') continue
+        const token = await backend.waitpointToken(this.id, waitpointId)
+        open.push({ name: key, state, token, url: urlOf(token), createdAt: new Date(createdAtMs) })
+      }
+      cursor = page.nextCursor
+    } while (cursor !== undefined)
+    return open
+  }
+
+  /**
+   * Signals its open waitpoint of that name, for those who hold the engine and need no token.
+   *
+   * @throws EngineError `waitpoint_not_found` when it neither waits for that name nor has issued it;
+   * otherwise like `engine.signal`.
+   */
+  async signal(
+    name: string,
+    payload?: unknown,
+    options: SignalOptions = {},
+  ): Promise<DeliverOutcome> {
+    const open = (await this.waitpoints()).find((waitpoint) => waitpoint.name === name)
+    if (open !== undefined) return this.parts.signal(open.token, payload, options)
+    throw new EngineError('waitpoint_not_found', `execution ${this.id} has no open ${name}`, {
+      details: { executionId: this.id, name },
+    })
+  }
+
+  /** Resumes it whatever it waits for; its wait then rejects with `wait_overridden`. */
+  async resume(options: { readonly delay?: Duration } = {}): Promise<void> {
+    const { delay } = options
+    const delayMs = delay === undefined ? undefined : parseDurationMs(delay, 'delay')
+    await this.parts.backend.resumeExecution(this.id, { delayMs })
   }
 
   /** Ends it as cancelled, whoever works on it; that attempt's signal fires at its next renewal. */

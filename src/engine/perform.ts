@@ -1,23 +1,30 @@
 // Runs the user's code for one attempt and says what came of it.
 import type { Perform, Performed } from '../actors/attempt-pool.ts'
+import { EngineError, isEngineError } from '../errors.ts'
 import { bytesMax } from '../limits.ts'
 import type { ClaimedExecution, EngineBackend } from '../persistence/backend.ts'
 import type { Codec } from './json-codec.ts'
 import { type AnyTask, checkInput, NonRetryableError, type TaskContext } from './task.ts'
+import { type WaitOptions, Waits, type WaitsParts } from './waits.ts'
 
 /** Work that this process has no code for goes back for so long, in milliseconds. */
 const unknownTaskDelayMs = 1000
 
 const stackBytesMax = 16_384
 
+type PerformBackend = Pick<EngineBackend, 'progress'> & WaitsParts['backend']
+
 export interface PerformOptions {
-  readonly backend: Pick<EngineBackend, 'progress'>
+  readonly backend: PerformBackend
   readonly tasks: ReadonlyMap<string, AnyTask>
   readonly codec: Codec
+  /** The address at which a token's signal is taken, if there is one. */
+  readonly urlOf: (token: string) => string | undefined
   readonly onError: (error: unknown) => void
 }
 
-export function performer({ backend, tasks, codec, onError }: PerformOptions): Perform {
+export function performer(options: PerformOptions): Perform {
+  const { tasks, codec, onError } = options
   return async (claimed, signal) => {
     const task = tasks.get(claimed.task)
     if (task === undefined) {
@@ -32,13 +39,37 @@ export function performer({ backend, tasks, codec, onError }: PerformOptions): P
       // The same input will not fit better the next time.
       return failure(error, 'permanent')
     }
-    try {
-      const output = await task.run(taskContext(backend, claimed, signal), input as never)
-      return completed(codec, output)
-    } catch (error) {
-      return failure(error, error instanceof NonRetryableError ? 'permanent' : 'transient')
-    }
+    return new Promise<Performed>((resolve) => {
+      const suspended = new AbortController()
+      const parked = () => {
+        suspended.abort(new EngineError('execution_not_active', 'it waits for a signal'))
+        resolve({ outcome: 'suspended' })
+      }
+      const waits = new Waits({ ...options, claimed, parked })
+      const either = AbortSignal.any([signal, suspended.signal])
+      const context = taskContext(options.backend, claimed, either, waits)
+      // Once it is suspended, whatever the task still does is not this attempt's outcome.
+      run(task, context, input, codec).then(resolve)
+    })
   }
+}
+
+async function run(
+  task: AnyTask,
+  context: TaskContext,
+  input: unknown,
+  codec: Codec,
+): Promise<Performed> {
+  try {
+    return completed(codec, await task.run(context, input as never))
+  } catch (error) {
+    return failure(error, isFinal(error) ? 'permanent' : 'transient')
+  }
+}
+
+/** Whether trying again would come to the same. */
+function isFinal(error: unknown): boolean {
+  return error instanceof NonRetryableError || isEngineError(error, 'wait_timed_out')
 }
 
 function completed(codec: Codec, output: unknown): Performed {
@@ -56,9 +87,10 @@ function completed(codec: Codec, output: unknown): Performed {
 }
 
 function taskContext(
-  backend: Pick<EngineBackend, 'progress'>,
+  backend: PerformBackend,
   claimed: ClaimedExecution,
   signal: AbortSignal,
+  waits: Waits,
 ): TaskContext {
   return {
     executionId: claimed.executionId,
@@ -66,6 +98,8 @@ function taskContext(
     epoch: claimed.epoch,
     signal,
     progress: (percent, message) => backend.progress(claimed.handle, Math.floor(percent), message),
+    waitFor: (name: string, options: WaitOptions = {}) => waits.waitFor(name, options) as never,
+    waitpoint: (name, options = {}) => waits.waitpoint(name, options),
   }
 }
 

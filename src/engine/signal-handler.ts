@@ -69,7 +69,7 @@ const passing = new Set<string>(['Transport', 'Timeout', 'Unavailable', 'Resourc
 const retryDefaultMs = 1000
 
 function retryAfter(error: EngineError): string {
-  const ms = Number(error.details.retryAfterMs ?? retryDefaultMs)
+  const ms = Number(error.details.retry_after_ms ?? retryDefaultMs)
   return String(Math.max(1, Math.ceil((Number.isFinite(ms) ? ms : retryDefaultMs) / 1000)))
 }
 

@@ -1,10 +1,11 @@
 // Tasks: the user's code for one kind of work, with its policies.
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { EngineError } from '../errors.ts'
 import type { ExecutionId } from '../ids.ts'
 import { checkWord } from '../persistence/arguments.ts'
 import type { FailureClass, Submission } from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
+import { checkValue } from './schema.ts'
+import type { Received, WaitOptions, WaitpointLink, WaitpointOptions } from './waits.ts'
 
 /** What a running attempt can know and do. */
 export interface TaskContext {
@@ -20,6 +21,25 @@ export interface TaskContext {
   readonly signal: AbortSignal
   /** Overwrites how far the work is. Throws when the lease is lost. */
   progress(percent: number, message?: string): Promise<void>
+  /**
+   * Waits for a signal. Until one comes the execution is suspended and the worker is free; then the
+   * task runs again from its start, and this wait resolves with what came, also in later attempts.
+   * A second wait for the same name waits for another signal. Waits follow each other.
+   *
+   * @throws EngineError `wait_timed_out` after `timeout`; `wait_overridden` when an operator resumed
+   * the execution; `invalid_input` when the payload does not fit the schema.
+   */
+  waitFor<Schema extends StandardSchemaV1>(
+    name: string,
+    options: WaitOptions<Schema> & { readonly schema: Schema },
+  ): Promise<Received<StandardSchemaV1.InferOutput<Schema>>>
+  waitFor<Payload = unknown>(name: string, options?: WaitOptions): Promise<Received<Payload>>
+  /**
+   * The waitpoint that the next `waitFor` of this name is about, to hand to an outsider before the
+   * wait begins: signals that come early are kept. Asked again it is the same, also in later
+   * attempts.
+   */
+  waitpoint(name: string, options?: WaitpointOptions): Promise<WaitpointLink>
 }
 
 /** When and how often a failed attempt is tried again. */
@@ -134,20 +154,7 @@ export async function checkInput(
   { name, input: schema }: AnyTask,
   value: unknown,
 ): Promise<unknown> {
-  if (schema === undefined) return value
-  const result = await validate(name, schema, value)
-  if (result.issues === undefined) return result.value
-  const issues = result.issues.map(({ message, path }) => {
-    const where = path?.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
-    return where === undefined || where === '' ? message : `${where}: ${message}`
-  })
-  throw new EngineError(
-    'invalid_input',
-    `the input of ${name} does not fit: ${issues.join('; ')}`,
-    {
-      details: { argument: 'input', task: name, issues },
-    },
-  )
+  return schema === undefined ? value : checkValue(`the input of ${name}`, schema, value, 'input')
 }
 
 /** The policies as the backend takes them. */
@@ -173,17 +180,5 @@ export function storedPolicies(options: ExecutionOptions): Partial<Submission> {
             jitter: retry.jitter,
             on: retry.on,
           },
-  }
-}
-
-/** A schema that throws refuses its input like one that names issues. */
-async function validate(name: string, schema: StandardSchemaV1, value: unknown) {
-  try {
-    return await schema['~standard'].validate(value)
-  } catch (cause) {
-    throw new EngineError('invalid_input', `the schema of ${name} threw: ${String(cause)}`, {
-      cause,
-      details: { argument: 'input', task: name },
-    })
   }
 }

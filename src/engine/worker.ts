@@ -9,8 +9,7 @@ import { bounds, counts, defaults } from '../limits.ts'
 import { checkWord } from '../persistence/arguments.ts'
 import type { EngineBackend } from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
-import type { Codec } from './json-codec.ts'
-import { performer } from './perform.ts'
+import { type PerformOptions, performer } from './perform.ts'
 import type { AnyTask } from './task.ts'
 
 export interface WorkOptions {
@@ -36,7 +35,7 @@ function ownName(): string {
 export function workerInput(
   backend: EngineBackend,
   tasks: readonly AnyTask[],
-  codec: Codec,
+  { codec, urlOf }: Pick<PerformOptions, 'codec' | 'urlOf'>,
   options: WorkOptions & { readonly onError: (error: unknown) => void },
 ): WorkerInput {
   const { concurrency = 1, onError, capabilities = [] } = options
@@ -47,7 +46,7 @@ export function workerInput(
   for (const capability of capabilities) checkWord('capabilities', capability)
   checkLease(leaseMs)
   const byName = new Map(tasks.map((task) => [task.name, task]))
-  const perform = performer({ backend, tasks: byName, codec, onError })
+  const perform = performer({ backend, tasks: byName, codec, urlOf, onError })
   return {
     backend,
     pool: new AttemptPool({ backend, perform, concurrency, onError }),

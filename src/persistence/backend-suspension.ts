@@ -157,8 +157,8 @@ export interface WaitpointSummary {
   readonly state: 'pending' | 'active' | 'closed' | 'expired'
   readonly scope: 'attempt' | 'run'
   readonly attempt: number
-  /** Which run of the execution: replays begin a new one. */
-  readonly run: number
+  /** Whether it belongs to the current run of the execution: replays begin a new one. */
+  readonly isCurrent: boolean
   readonly suspensionId: string | undefined
   readonly createdAtMs: number
   readonly expiresAtMs: number | undefined

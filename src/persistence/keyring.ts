@@ -1,8 +1,6 @@
 // The keys that sign waitpoint tokens: secrets that never show, and how one key follows another.
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { EngineError } from '../errors.ts'
-import { bounds } from '../limits.ts'
-import { checkWhole } from './arguments.ts'
 
 const secretBytesMin = 32
 
@@ -17,10 +15,6 @@ export class Secret {
   /** HMAC-SHA-256 of a message, as 43 characters of base64url. */
   sign(message: string): string {
     return createHmac('sha256', this.#key).update(message).digest('base64url')
-  }
-
-  equals(other: Secret): boolean {
-    return this.#key.equals(other.#key)
   }
 }
 
@@ -52,11 +46,11 @@ function bytesOf(given: unknown): Uint8Array {
 }
 
 /**
- * A secret of at least 32 bytes, or `invalid_secret`.
+ * The bytes of a secret of at least 32 bytes, or `invalid_secret`.
  *
  * Text of hexadecimal digits stands for the bytes that it spells, other text for its own bytes.
  */
-export function parseSecret(given: string | Uint8Array): Secret {
+export function secretBytes(given: string | Uint8Array): Uint8Array {
   const bytes = bytesOf(given)
   if (bytes.byteLength < secretBytesMin) {
     const details = { bytes: bytes.byteLength, bytesMin: secretBytesMin }
@@ -66,20 +60,7 @@ export function parseSecret(given: string | Uint8Array): Secret {
   if (bytes.every((byte) => byte === bytes[0])) {
     throw new EngineError('invalid_secret', 'the secret repeats one byte')
   }
-  return new Secret(bytes)
-}
-
-function checkKeyId(kid: unknown): void {
-  if (isKeyId(kid)) return
-  throw new EngineError('invalid_input', 'kid must be 1 to 32 letters, digits, "_" or "-"', {
-    details: { argument: 'kid' },
-  })
-}
-
-/** A keyring of one key. */
-export function keyringOf({ kid, secret }: SigningKey): Keyring {
-  checkKeyId(kid)
-  return { current: kid, keys: new Map([[kid, { secret }]]) }
+  return bytes
 }
 
 /** The key that signs new tokens. */
@@ -92,30 +73,4 @@ export function currentKey({ current, keys }: Keyring): SigningKey {
 /** Whether tokens of a key are still accepted; one that is neither current nor expires is not. */
 export function isKeyAlive({ current, keys }: Keyring, kid: string, nowMs: number): boolean {
   return kid === current || (keys.get(kid)?.expiresAtMs ?? -1) >= nowMs
-}
-
-/**
- * Makes another key the current one. Tokens of the key before it stay good for `graceMs`, keys past
- * theirs are dropped. The current key once more changes nothing; the id of any other key that is
- * still there, or the current id with another secret, is a `rotation_conflict`.
- */
-export function rotateKeyring(
-  keyring: Keyring,
-  next: SigningKey,
-  graceMs: number,
-  nowMs: number,
-): Keyring {
-  checkKeyId(next.kid)
-  checkWhole('graceMs', graceMs, bounds.span_ms)
-  const alive = [...keyring.keys].filter(([kid]) => isKeyAlive(keyring, kid, nowMs))
-  const known = new Map(alive).get(next.kid)
-  if (known === undefined) {
-    const keys: Map<string, KeptKey> = new Map(alive)
-    keys.set(keyring.current, { secret: currentKey(keyring).secret, expiresAtMs: nowMs + graceMs })
-    return { current: next.kid, keys: keys.set(next.kid, { secret: next.secret }) }
-  }
-  if (next.kid === keyring.current && known.secret.equals(next.secret)) return keyring
-  throw new EngineError('rotation_conflict', `key ${next.kid} is in the keyring already`, {
-    details: { kid: next.kid },
-  })
 }

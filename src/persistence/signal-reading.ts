@@ -57,7 +57,7 @@ export function readWaitpoints(
         state: stateOf(point, listed),
         scope: point.scope as WaitpointSummary['scope'],
         attempt: point.attempt,
-        run: point.run,
+        isCurrent: point.run === Number(listed.run),
         suspensionId: point.suspension,
         createdAtMs: point.created_at,
         expiresAtMs: point.expires_at,

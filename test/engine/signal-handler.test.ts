@@ -214,7 +214,7 @@ describe('A refusal', () => {
     ['signal_rate_limited', 429],
   ]
   it.each(told)('%s is answered with %i and its advice', async (code, status) => {
-    const details = { token, retryAfterMs: 1500 }
+    const details = { token, retry_after_ms: '1500' }
     const response = await refusing(new EngineError(code, `about ${token}`, { details }))(post())
     expect(response.status).toBe(status)
     const text = await response.text()
@@ -258,7 +258,7 @@ describe('A refusal', () => {
   })
 
   it.each([Number.NaN, -5, 'soon', 0])('asks to wait at least a second, not %s ms', async (ms) => {
-    const error = new EngineError('signal_rate_limited', 'x', { details: { retryAfterMs: ms } })
+    const error = new EngineError('signal_rate_limited', 'x', { details: { retry_after_ms: ms } })
     expect((await refusing(error)(post())).headers.get('retry-after')).toBe('1')
   })
 })
