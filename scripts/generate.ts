@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { bundleLua } from './bundle-lua.ts'
 import { lifecyclePage, lifecycleTypes } from './generate-lifecycle.ts'
-import { lifecycleLua, limitsLua } from './generate-lua.ts'
+import { lifecycleLua, limitsLua, sourcesLua } from './generate-lua.ts'
 import { operationTypes } from './generate-operations.ts'
 import { errorsPage, operationsPage } from './generate-reference.ts'
 
@@ -35,6 +35,7 @@ export const librarySource: string = ${JSON.stringify(bundle.source)}
 const outputs: readonly (readonly [path: string, make: () => string])[] = [
   ['lua/generated/lifecycle.lua', lifecycleLua],
   ['lua/generated/limits.lua', limitsLua],
+  ['lua/generated/sources.lua', sourcesLua],
   ['src/machines/generated/lifecycle.ts', lifecycleTypes],
   ['docs/reference/lifecycle.md', lifecyclePage],
   ['docs/reference/errors.md', errorsPage],

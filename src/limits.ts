@@ -49,6 +49,10 @@ export const bounds = {
   /** Position of a signal in its execution, from 1; 0 stands before the first. */
   position: { min: 0, max: 1_000_000_000 },
   partition_count: { min: 1, max: 1024 },
+  /** Places in the feed, counted in bytes since its beginning. */
+  feed_offset: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  /** With 0 only what is not yet a whole segment is kept. */
+  feed_bytes: { min: 0, max: 1_073_741_824 },
 } as const satisfies Record<string, Bounds>
 
 /** Lengths in bytes. Words stay at 64 so that a record keeps Valkey's compact encoding. */
@@ -99,6 +103,12 @@ export const counts = {
   conditionSignalsMax: 1000,
   /** Operations that travel in one server call at most: bounds how long the server is busy. */
   batchMax: 128,
+  /** The feed is trimmed by whole segments; copying one on sealing must not hold anybody up. */
+  feedSegmentBytes: 16_384,
+  /** A younger end of the feed is not sealed by a sweep: by so much events may outlive their time. */
+  feedTailMs: 3_600_000,
+  /** Segments that one call drops at most. */
+  feedDropsMax: 64,
 } as const
 
 export const defaults = {
@@ -107,6 +117,9 @@ export const defaults = {
   backoffMs: 1000,
   backoffMaxMs: 60_000,
   multiplierMilli: 2000,
+  /** How much of what happened each partition tells, and for how long. */
+  feedBytes: 16_777_216,
+  feedMs: dayMs,
 } as const
 
 /** What senders of signals may do until an operator allows something else. */

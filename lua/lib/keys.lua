@@ -85,7 +85,18 @@ function keys.config()
   return shared("config")
 end
 
--- The channel on which this partition wakes sleepers and tells watched endings.
+-- The feed of events: its end, where its segments begin, and each sealed segment.
+function keys.feed()
+  return shared("feed")
+end
+function keys.segments()
+  return shared("segments")
+end
+function keys.segment(base)
+  return prefix .. string.format("feed:%.0f", base)
+end
+
+-- The channel on which this partition wakes sleepers, tells watched endings and new events.
 function keys.channel()
   return prefix .. "wake"
 end

@@ -1,6 +1,7 @@
 -- Operations as data: names, arguments, outcomes; the only module that knows wire positions.
 local arguments = require("lib.arguments")
 local clock = require("lib.clock")
+local feed = require("lib.feed")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
 local pending = require("lib.pending")
@@ -203,12 +204,14 @@ local function serve(tags, args, reads_only)
   lanes.begin()
   done = {}
   local now_ms, now_us = clock.read()
+  feed.begin(now_ms)
   local replies = {}
   for index, position in ipairs(starts) do
     replies[index] = run_safely(registry[args[position]], args, position + 1, now_ms, now_us)
   end
   if not reads_only then
     pending.flush()
+    feed.flush()
     wake.finish(now_ms)
   end
   return replies

@@ -1,11 +1,14 @@
 -- Removes everything that is stored about one ended execution, in one step.
+local feed = require("lib.feed")
 local keys = require("lib.keys")
 local transition = require("lib.transition")
 
 local purge = {}
 
-function purge.remove(x)
+-- `by` says who wants it gone: an operator, or the clock when its retention is over.
+function purge.remove(x, by)
   transition.remove(x)
+  feed.add(x, "purge", nil, by)
   if x.f.key ~= nil then
     redis.call("DEL", keys.idempotency(x.f.key))
   end

@@ -31,6 +31,7 @@ end
 
 function resume.by_operator(x, s, delay_ms, now_ms)
   suspension.close(x, s, "operator_resume", nil, now_ms)
+  x.by = "operator"
   place(x, "resume", delay_ms or wished_delay(s), now_ms)
 end
 

@@ -1,4 +1,5 @@
 -- The only writer of state fields and of index membership.
+local feed = require("lib.feed")
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
 local limits = require("generated.limits")
@@ -31,6 +32,7 @@ function transition.apply(x, event, facts)
   if x.left == nil then
     x.left = leaf
   end
+  x.event = event
   for _, candidate in ipairs(candidates) do
     if candidate.fact == nil or facts[candidate.fact] then
       record.set(x, "state", candidate.target)
@@ -147,6 +149,10 @@ function transition.commit(x, now_ms)
   end
   announce(x, leaf.index, at_ms, now_ms)
   x.left = nil
+  if x.event ~= nil then
+    feed.moved(x)
+    x.event = nil
+  end
 end
 
 -- Forgets an execution in its own index, the listing and the timers.

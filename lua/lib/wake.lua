@@ -8,9 +8,11 @@ local sleepers
 -- lane → the earliest time at which there is something to claim.
 local calls
 local endings
+-- Whether there are events that somebody waits for.
+local news
 
 function wake.begin()
-  sleepers, calls, endings = {}, {}, {}
+  sleepers, calls, endings, news = {}, {}, {}, false
 end
 
 local function slept_until(lane)
@@ -44,6 +46,11 @@ function wake.ended(id)
   endings[#endings + 1] = id
 end
 
+-- Says that there are new events in the feed, and that somebody follows it.
+function wake.events()
+  news = true
+end
+
 -- Forgets sleepers whose time is over.
 function wake.forget(now_ms)
   local flat = redis.call("HGETALL", keys.sleepers())
@@ -74,6 +81,9 @@ function wake.finish(now_ms)
   end
   for _, id in ipairs(endings) do
     redis.call("PUBLISH", keys.channel(), "ended " .. id)
+  end
+  if news then
+    redis.call("PUBLISH", keys.channel(), "events")
   end
 end
 

@@ -15,6 +15,8 @@ export type StoreNotice =
     }
   /** A watched execution ended. */
   | { readonly notice: 'ended'; readonly partition: number; readonly local: string }
+  /** Something was told in the feed that somebody waits for. */
+  | { readonly notice: 'events'; readonly partition: number }
   /** Notices may have been missed: look at everything again. */
   | { readonly notice: 'gap' }
 

@@ -67,6 +67,8 @@ export class World {
   readonly calls: Call[] = []
   readonly leaseStems: string[] = []
   readonly ids: string[] = []
+  /** Where readers of the feed may go on. */
+  readonly places: number[] = []
   private readonly made = new Map<string, number>()
 
   /** A name that was not there before. */
@@ -141,6 +143,7 @@ export class World {
     this.calls.push(call)
     if (answer.outcome === 'submitted') this.ids.push(answer.id)
     if (call.name === 'lease.claim') this.leaseStems.push(call.args.lease_id)
+    if ('text' in answer) this.places.push(answer.from, answer.from + answer.text.byteLength)
     if ('rows' in answer) {
       for (const { id, attempt, lease_id, epoch } of answer.rows) {
         this.fences.push({ id, attempt, lease_id, epoch })

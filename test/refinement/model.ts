@@ -17,6 +17,13 @@ function copySet(from: SortedSet, to: SortedSet): void {
   for (const { member, score } of from.all()) to.add(member, score)
 }
 
+function copyFeed({ feed: from }: Keyspace, { feed: to }: Keyspace): void {
+  to.base = from.base
+  to.followed = from.followed
+  for (const [base, { bytes }] of from.segments) to.restore('segment', base, bytes)
+  for (const [place, bytes] of from.lines) to.restore('line', place, bytes)
+}
+
 /** A copy that shares nothing that operations change. */
 export function copyKeyspace(from: Keyspace): Keyspace {
   const to = new Keyspace(true)
@@ -38,6 +45,7 @@ export function copyKeyspace(from: Keyspace): Keyspace {
   copySet(from.timers, to.timers)
   for (const [lease, id] of from.leases) to.leases.set(lease, id)
   for (const [lane, untilMs] of from.sleepers) to.sleepers.set(lane, untilMs)
+  copyFeed(from, to)
   to.changes.take()
   return to
 }
@@ -59,7 +67,7 @@ export function perform(
 ): Answer<OperationName> {
   const context = new CallContext(keyspace, nowMs * 1000)
   const answer = (operations[name] as Operation)(context, args)
-  context.wake.finish(nowMs)
+  context.finish()
   return answer
 }
 

@@ -16,7 +16,7 @@ return op.define({
     if x.f.ended_at == nil then
       return op.refuse("execution_not_terminal", { state = x.f.state })
     end
-    purge.remove(x)
+    purge.remove(x, "operator")
     return op.outcome("purged")
   end,
 })

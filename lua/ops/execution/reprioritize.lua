@@ -17,6 +17,10 @@ return op.define({
       return op.refuse("execution_not_eligible", { state = x.f.state })
     end
     local from = record.number(x, "priority") or 0
+    if from == arg.priority then
+      -- No news, so nobody is told.
+      return op.outcome("changed", { from = from, to = from })
+    end
     transition.apply(x, "reprioritize", {})
     record.set(x, "priority", arg.priority > 0 and arg.priority or nil)
     transition.commit(x, now_ms)

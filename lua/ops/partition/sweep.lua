@@ -1,5 +1,6 @@
--- Do what is due and nobody claims: promotions, deadlines, retention. Safe to call at any time.
+-- Do what is due and nobody claims: promotions, deadlines, retention, the feed. Safe at any time.
 local due = require("lib.due")
+local feed = require("lib.feed")
 local keys = require("lib.keys")
 local op = require("lib.op")
 local pending = require("lib.pending")
@@ -19,7 +20,7 @@ local function purge_due(now_ms, count)
     count
   )
   for _, id in ipairs(ids) do
-    purge.remove(record.load(id))
+    purge.remove(record.load(id), "clock")
   end
   return #ids
 end
@@ -40,6 +41,7 @@ return op.define({
     local promoted = due.promote(now_ms, arg.count)
     local purged = purge_due(now_ms, arg.count)
     wake.forget(now_ms)
+    feed.trim(now_ms)
     return op.outcome("swept", {
       promoted = promoted,
       purged = purged,

@@ -1,5 +1,6 @@
 -- Accept one signal at a waitpoint: kept until its suspension, or offered to the condition at once.
 local due = require("lib.due")
+local feed = require("lib.feed")
 local keyring = require("lib.keyring")
 local limits = require("generated.limits")
 local op = require("lib.op")
@@ -101,6 +102,7 @@ local function accept(x, arg, point, s, signal, now_ms)
     signal.effect, met, additions = suspension.offer(s, tree, signal)
   end
   signals.append(x, signal, arg.payload or nil)
+  feed.add(x, "signal", signal.effect, "signal")
   point.count = tonumber(point.count) + 1
   point.last_at = now_ms
   if not s then

@@ -1,5 +1,7 @@
-// What the operations of one batch share: the stored state, one reading of the clock, wake calls.
+// What the operations of one batch share: the stored state, one reading of the clock, what to tell.
 import type { Refusal } from '../contract.ts'
+import type { StoreNotice } from '../store.ts'
+import { Feed } from './feed.ts'
 import type { Keyspace } from './keyspace.ts'
 import { Wake } from './wake.ts'
 
@@ -8,6 +10,7 @@ export class CallContext {
   readonly nowUs: number
   readonly nowMs: number
   readonly wake: Wake
+  readonly feed: Feed
   private done: Set<string> | undefined
 
   constructor(keyspace: Keyspace, nowUs: number) {
@@ -15,6 +18,7 @@ export class CallContext {
     this.nowUs = nowUs
     this.nowMs = Math.floor(nowUs / 1000)
     this.wake = new Wake(keyspace)
+    this.feed = new Feed(keyspace, this.nowMs, () => this.wake.events())
   }
 
   /** Whether this is the first time that this batch asks for `name`. */
@@ -23,6 +27,12 @@ export class CallContext {
     if (this.done.has(name)) return false
     this.done.add(name)
     return true
+  }
+
+  /** Writes what was gathered when all operations are through; returns the batch's notices. */
+  finish(): StoreNotice[] {
+    this.feed.flush()
+    return this.wake.finish(this.nowMs)
   }
 }
 

@@ -25,6 +25,7 @@ export function dumpKeyspace(keyspace: Keyspace): Map<string, DumpedValue> {
   }
   putExecutions(keyspace, put)
   putIndexes(keyspace, put)
+  putFeed(keyspace, put)
   putHash(put, 'lanes', keyspace.lanes.entries())
   putHash(put, 'config', keyspace.config.entries())
   putHash(put, 'keyring', keyspace.keyring.entries())
@@ -61,6 +62,18 @@ function putIndexes(keyspace: Keyspace, put: Put): void {
   }
   putSortedSet(put, 'executions', keyspace.listing)
   putSortedSet(put, 'timers', keyspace.timers)
+}
+
+function putFeed({ feed }: Keyspace, put: Put): void {
+  const end = feed.end()
+  if (end.byteLength > 0) putBytes(put, 'feed', end)
+  const rows: [string, string][] = []
+  for (const { base, bytes, lastMs } of feed.segments.values()) {
+    putBytes(put, `feed:${base}`, bytes)
+    rows.push([`${base} ${lastMs}`, String(base)])
+  }
+  if (feed.base > 0) rows.push(['end', String(feed.base)])
+  put('segments', { type: 'zset', value: rows })
 }
 
 function putSortedSet(put: Put, key: string, set: SortedSet): void {

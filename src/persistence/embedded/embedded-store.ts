@@ -160,7 +160,7 @@ export class EmbeddedStore implements Store {
     }
     const context = new CallContext(keyspace, this.clock.nowUs())
     const outcomes = calls.map(({ name, args }) => apply(context, name, args))
-    const notices = context.wake.finish(context.nowMs)
+    const notices = context.finish()
     if (commits === undefined) {
       this.answer(calls, outcomes, notices)
       return

@@ -1,6 +1,7 @@
 // Everything that one partition stores in Valkey, in memory and under the same names.
 import type { IndexName } from '../../machines/execution.ts'
 import type { ExecutionFields } from './execution-fields.ts'
+import { FeedLog } from './feed-log.ts'
 import { Execution, type FieldKind, fieldKinds, type StoredExecution } from './record.ts'
 import { ChangeLog, RecordMap } from './record-map.ts'
 import { SortedSet } from './sorted-set.ts'
@@ -47,6 +48,7 @@ export class Keyspace {
   readonly keyring: RecordMap<string>
   /** Lane → the sets of capabilities that its work ever required. */
   readonly routes: RecordMap<ReadonlySet<string>>
+  readonly feed: FeedLog
 
   // What follows from the records.
   readonly indexes: Indexes = {
@@ -77,6 +79,7 @@ export class Keyspace {
     this.config = new RecordMap('config', changes)
     this.keyring = new RecordMap('keyring', changes)
     this.routes = new RecordMap('routes', changes)
+    this.feed = new FeedLog(changes)
   }
 
   /** A copy of the execution to work on. */

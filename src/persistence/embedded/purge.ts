@@ -1,11 +1,17 @@
 // Removes everything that is stored about one ended execution; the twin of lua/lib/purge.lua.
-import type { Keyspace } from './keyspace.ts'
+import type { CallContext } from './call-context.ts'
 import type { StoredExecution } from './record.ts'
 import { leaveIndexes } from './transition.ts'
 
-export function purge(keyspace: Keyspace, stored: StoredExecution): void {
+/** `by` says who wants it gone: an operator, or the clock when its retention is over. */
+export function purge(
+  { keyspace, feed }: CallContext,
+  stored: StoredExecution,
+  by: 'operator' | 'clock',
+): void {
   const { id, fields } = stored
   leaveIndexes(keyspace, id, fields)
+  feed.add({ id, fields }, 'purge', undefined, by)
   if (fields.key !== undefined) keyspace.keyed.delete(fields.key)
   keyspace.remove(stored)
 }

@@ -52,6 +52,11 @@ function readKeyed(bytes: Uint8Array) {
   return { id, fingerprint }
 }
 
+function readPlace(name: string): number {
+  if (!/^\d{1,16}$/.test(name)) throw new Error('has no place in the feed')
+  return Number(name)
+}
+
 /** Records as they are read one by one, before it is known which belong together. */
 class Loaded {
   readonly fields = new Map<string, ExecutionFields>()
@@ -63,6 +68,9 @@ class Loaded {
   readonly wait = new Map<string, FieldMap>()
   readonly points = new Map<string, FieldMap>()
   readonly signals = new Map<string, FieldMap>()
+  /** Parts of the feed by their places. */
+  readonly lines = new Map<number, Buffer>()
+  readonly segments = new Map<number, Buffer>()
   readonly keyspace = new Keyspace(true)
 }
 
@@ -92,6 +100,11 @@ const loaders: Readonly<Record<string, Load>> = {
   'signals:': loadField('signals'),
   keyring: ({ keyspace }, _name, bytes) => {
     for (const [name, value] of decodeHash(bytes)) keyspace.keyring.set(name, value)
+  },
+  'line:': ({ lines }, place, bytes) => lines.set(readPlace(place), Buffer.from(bytes)),
+  'segment:': ({ segments }, base, bytes) => segments.set(readPlace(base), Buffer.from(bytes)),
+  feed: ({ keyspace }, _name, bytes) => {
+    keyspace.feed.base = readPlace(decodeText(bytes))
   },
   lanes: ({ keyspace }, _name, bytes) => {
     for (const [lane, state] of decodeHash(bytes)) keyspace.lanes.set(lane, state)
@@ -140,12 +153,30 @@ function verify(loaded: Loaded): void {
   }
 }
 
+/** Puts the parts of the feed together; there may be no hole between them. */
+function joinFeed({ keyspace: { feed }, lines, segments }: Loaded): void {
+  const parts = [
+    ...[...segments].map(([base, bytes]) => ({ kind: 'segment' as const, base, bytes })),
+    ...[...lines].map(([base, bytes]) => ({ kind: 'line' as const, base, bytes })),
+  ].sort((a, b) => a.base - b.base)
+  let next = parts[0]?.base ?? feed.base
+  for (const { kind, base, bytes } of parts) {
+    const key = `${kind}:${base}`
+    if (base !== next) throw corruption(key, `begins at ${base}, not at ${next}`)
+    if ((kind === 'line') !== base >= feed.base) throw corruption(key, 'is not where it belongs')
+    feed.restore(kind, base, bytes)
+    next = base + bytes.byteLength
+  }
+  if (next < feed.base) throw corruption('feed', `ends at ${next}, before ${feed.base}`)
+}
+
 /** The keyspace that these records describe, or `corruption` naming the first bad one. */
 export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>): Keyspace {
   const loaded = new Loaded()
   const { keyspace } = loaded
   for (const [key, bytes] of records) load(loaded, key, bytes)
   verify(loaded)
+  joinFeed(loaded)
   for (const [id, fields] of loaded.fields) {
     keyspace.executions.set(id, {
       id,

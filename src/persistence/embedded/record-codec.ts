@@ -43,6 +43,9 @@ const encoders: Readonly<Record<string, Encode>> = {
   'points:': encodeField('points'),
   'signals:': encodeField('signals'),
   keyring: ({ keyring }) => encodeEntries(keyring.entries()),
+  'line:': ({ feed }, place) => feed.lines.get(Number(place)),
+  'segment:': ({ feed }, base) => feed.segments.get(Number(base))?.bytes,
+  feed: ({ feed }) => String(feed.base),
   lanes: ({ lanes }) => encodeEntries(lanes.entries()),
   config: ({ config }) => encodeEntries(config.entries()),
   routes: ({ routes }) =>

@@ -1,4 +1,6 @@
 // Executions as they are stored, and as the copy that one operation works on.
+import type { ExecutionEventName } from '../../machines/execution.ts'
+import type { EventSource } from '../../machines/sources.ts'
 import { absentFields, type ExecutionFields } from './execution-fields.ts'
 
 /** All that is stored about one execution; only the keyspace changes it. */
@@ -36,6 +38,10 @@ export class Execution {
   readonly stored: StoredExecution
   /** The fields as they were stored; those of nothing for a new execution. */
   readonly before: Readonly<ExecutionFields>
+  /** The event that moved it since the last commit, for the feed. */
+  event: ExecutionEventName | undefined
+  /** Who made that event happen, where it is not who usually does. */
+  by: EventSource | undefined
 
   constructor(stored: StoredExecution) {
     this.id = stored.id

@@ -46,6 +46,7 @@ export function resumeByOperator(
   delayMs: number | undefined,
 ): void {
   closeSuspension(call, x, s, 'operator_resume')
+  x.by = 'operator'
   place(call, x, 'resume', delayMs ?? wishedDelay(s))
 }
 

@@ -40,6 +40,7 @@ export function applyEvent(
     throw new EngineError('invariant_broken', `${leaf.name} does not accept ${event}`)
   }
   x.f.state = target
+  x.event = event
   return target
 }
 
@@ -118,6 +119,8 @@ export function commit(call: CallContext, x: Execution): void {
   move(keyspace, id, f, from, to)
   if (isRouted(to.index)) wake.lane(f.lane, nowMs)
   else if (timedIndexes.has(to.index)) wake.lane(f.lane, to.score)
+  if (x.event !== undefined) call.feed.moved({ id, fields: f }, x.event, x.by)
+  x.event = undefined
 }
 
 /** Enters a stored execution into its index, the listing, the timers and the leases. */

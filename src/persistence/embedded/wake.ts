@@ -8,6 +8,7 @@ export class Wake {
   /** Lane → the earliest time at which there is something to claim. */
   private calls: Map<string, number> | undefined
   private endings: string[] | undefined
+  private news = false
 
   constructor(keyspace: Keyspace) {
     this.keyspace = keyspace
@@ -34,6 +35,11 @@ export class Wake {
     this.endings.push(id)
   }
 
+  /** Says that there are new events in the feed, and that somebody follows it. */
+  events(): void {
+    this.news = true
+  }
+
   /** Forgets sleepers whose time is over. */
   forget(nowMs: number): void {
     for (const [lane, untilMs] of this.keyspace.sleepers) {
@@ -51,6 +57,7 @@ export class Wake {
       notices.push({ notice: 'lane', partition: 0, lane, inMs: Math.max(0, atMs - nowMs) })
     }
     for (const local of this.endings ?? []) notices.push({ notice: 'ended', partition: 0, local })
+    if (this.news) notices.push({ notice: 'events', partition: 0 })
     return notices
   }
 }

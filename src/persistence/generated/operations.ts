@@ -121,6 +121,18 @@ export interface Operations {
     readonly args: { readonly signals_per_execution: number | undefined; readonly signals_per_suspension: number | undefined; readonly signals_per_sender: number | undefined; readonly sender_window_ms: number | undefined }
     readonly answer: { readonly outcome: 'allowed'; readonly signals_per_execution: number; readonly signals_per_suspension: number; readonly signals_per_sender: number; readonly sender_window_ms: number }
   }
+  'partition.events': {
+    readonly args: { readonly place: number | undefined }
+    readonly answer: { readonly outcome: 'events'; readonly from: number; readonly text: Uint8Array; readonly missed: boolean; readonly more: boolean }
+  }
+  'partition.follow': {
+    readonly args: { readonly place: number }
+    readonly answer: { readonly outcome: 'events'; readonly from: number; readonly text: Uint8Array; readonly missed: boolean; readonly more: boolean }
+  }
+  'partition.keep_events': {
+    readonly args: { readonly bytes: number; readonly ms: number }
+    readonly answer: { readonly outcome: 'changed';  }
+  }
   'partition.list': {
     readonly args: { readonly after: string | undefined; readonly count: number }
     readonly answer: { readonly outcome: 'listed'; readonly ids: readonly string[]; readonly more: boolean }
@@ -1405,6 +1417,95 @@ export const operationPlans: Plans = {
           "optional": false
         }
       ]
+    }
+  },
+  "partition.events": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "place",
+        "type": "feed_offset",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "events": [
+        {
+          "name": "from",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "text",
+          "type": "bytes",
+          "optional": false
+        },
+        {
+          "name": "missed",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "more",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "partition.follow": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "place",
+        "type": "feed_offset",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "events": [
+        {
+          "name": "from",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "text",
+          "type": "bytes",
+          "optional": false
+        },
+        {
+          "name": "missed",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "more",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "partition.keep_events": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "bytes",
+        "type": "feed_bytes",
+        "optional": false
+      },
+      {
+        "name": "ms",
+        "type": "retention_ms",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "changed": []
     }
   },
   "partition.list": {

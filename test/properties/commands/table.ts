@@ -1,6 +1,7 @@
 // Every kind of command and how often it comes.
 import type { Choices } from '../choices.ts'
 import type { Step, World } from '../world.ts'
+import { followEvents, keepEvents, manyEvents, readEvents } from './feed.ts'
 import { claim, claimGranted, find, grant, grantAndClaim, renew, revoke } from './lease.ts'
 import {
   block,
@@ -84,6 +85,10 @@ const weights: readonly (readonly [number, Command])[] = [
   [3, whenKnown(watch)],
   [4, look],
   [4, repeatEarlier],
+  [3, readEvents],
+  [3, followEvents],
+  [1, keepEvents],
+  [1, whenKnown(manyEvents)],
 ]
 
 /** Each command as often as its weight says. */

@@ -57,6 +57,8 @@ export function reprioritize(
   if (x === undefined) return notFound()
   if (!accepts(x, 'reprioritize')) return notEligible(x)
   const from = x.f.priority ?? 0
+  // No news, so nobody is told.
+  if (from === args.priority) return { outcome: 'changed', from, to: from }
   applyEvent(x, 'reprioritize')
   x.f.priority = args.priority > 0 ? args.priority : undefined
   commit(call, x)
@@ -130,6 +132,6 @@ export function purgeExecution(
   if (stored === undefined) return { outcome: 'absent' }
   const { ended_at: endedAt, state } = stored.fields
   if (endedAt === undefined) return refuse('execution_not_terminal', { state })
-  purge(call.keyspace, stored)
+  purge(call, stored, 'operator')
   return { outcome: 'purged' }
 }

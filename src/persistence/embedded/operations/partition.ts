@@ -26,11 +26,12 @@ export function listPartition(
   return { outcome: 'listed', ids: more ? ids.slice(0, count) : ids, more }
 }
 
-function purgeDue({ keyspace, nowMs }: CallContext, count: number): number {
+function purgeDue(call: CallContext, count: number): number {
+  const { keyspace, nowMs } = call
   const rows = keyspace.indexes.terminal.upTo(nowMs, count)
   for (const { member } of rows) {
     const stored = keyspace.executions.get(member)
-    if (stored !== undefined) purge(keyspace, stored)
+    if (stored !== undefined) purge(call, stored, 'clock')
   }
   return rows.length
 }
@@ -43,6 +44,7 @@ export function sweep(
   const promoted = promote(call, count)
   const purged = purgeDue(call, count)
   call.wake.forget(nowMs)
+  call.feed.trim()
   return {
     outcome: 'swept',
     promoted,

@@ -113,6 +113,17 @@ function signalOf(call: CallContext, x: Execution, args: Deliver, key: string): 
   }
 }
 
+/** Stores the signal and tells of it. */
+function record(
+  call: CallContext,
+  x: Execution,
+  signal: Signal,
+  payload: Uint8Array | undefined,
+): void {
+  appendSignal(call, x, signal, payload)
+  call.feed.add({ id: x.id, fields: x.f }, 'signal', signal.effect, 'signal')
+}
+
 /** Keeps the signal for the suspension that is to come. */
 function buffer(call: CallContext, x: Execution, point: Waitpoint, signal: Signal): void {
   saveWaitpoint(call, x, {
@@ -134,7 +145,7 @@ function count(
 ): string {
   const { effect, met, additions } = offerTo(s, conditionOf(s), signal)
   const { position } = signal
-  appendSignal(call, x, { ...signal, effect }, args.payload)
+  record(call, x, { ...signal, effect }, args.payload)
   updateSuspension(call, x, s, {
     count: Number(s.f.get('count')) + 1,
     last_at: call.nowMs,
@@ -167,7 +178,7 @@ export function deliver(call: CallContext, args: Deliver): Answer<'signal.delive
   if ('outcome' in allowed) return allowed
   let { effect } = signal
   if (s === undefined) {
-    appendSignal(call, x, signal, args.payload)
+    record(call, x, signal, args.payload)
     buffer(call, x, point, signal)
   } else {
     effect = count(call, x, point, s, args, signal)

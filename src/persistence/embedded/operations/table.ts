@@ -2,6 +2,7 @@
 import type { Answer, Arguments, OperationName } from '../../contract.ts'
 import type { CallContext } from '../call-context.ts'
 import { claim, findGranted } from './claim.ts'
+import { followEvents, keepEvents, readEvents } from './feed.ts'
 import { readKeyring, rotateKeyring, seedKeyring } from './keyring.ts'
 import { listLanes, setLaneState } from './lane.ts'
 import { claimGranted, grant, renew, revoke } from './lease.ts'
@@ -56,6 +57,9 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'lease.renew': renew,
   'lease.revoke': revoke,
   'partition.allow': allow,
+  'partition.events': readEvents,
+  'partition.follow': followEvents,
+  'partition.keep_events': keepEvents,
   'partition.list': listPartition,
   'partition.open': openPartition,
   'partition.suspended': listSuspended,
