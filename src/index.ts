@@ -6,6 +6,7 @@ export {
   type SubmitOptions,
 } from './engine/engine.ts'
 export { Execution, type OpenWaitpoint, type SignalOptions } from './engine/execution.ts'
+export type { EventGap, EventOptions, FeedItem } from './engine/feed.ts'
 export { type Codec, jsonCodec } from './engine/json-codec.ts'
 export { type OpenEngineOptions, openEngine } from './engine/open-engine.ts'
 export {
@@ -28,5 +29,6 @@ export { Worker, type WorkOptions } from './engine/worker.ts'
 export { EngineError, type ErrorCode, type ErrorFamily, isEngineError } from './errors.ts'
 export type { ExecutionId, LaneId } from './ids.ts'
 export type * from './persistence/backend.ts'
+export type * from './persistence/feed-backend.ts'
 export type { Durability } from './persistence/store.ts'
 export type { Clock, Duration } from './time.ts'

@@ -12,11 +12,12 @@ local wake = require("lib.wake")
 
 local feed = {}
 
--- The words of the line that is being gathered. The table stays from call to call: it would be laid
--- out anew at every doubling.
-local words = {}
+-- What the line that is being gathered tells: the time first, then the words of each event. The
+-- table stays from call to call, because one that grows is laid out anew at every doubling.
+local told = {}
 local count, time_ms
--- A batch of claims shares its epoch; writing out a number costs more than all else here.
+-- A batch of claims shares its epoch, and most attempts are the first: writing out a number costs
+-- more than all else here.
 local epoch, epoch_text
 local attempts = {}
 
@@ -24,7 +25,7 @@ function feed.begin(now_ms)
   count, time_ms = 1, now_ms
 end
 
-local function attempt_text(attempt)
+local function text_of_attempt(attempt)
   local text = attempts[attempt]
   if text == nil then
     text = string.format("%.0f", attempt)
@@ -33,25 +34,21 @@ local function attempt_text(attempt)
   return text
 end
 
-local function put(x, event, leaf, detail, by)
-  local f = x.f
-  if type(f.epoch) == "number" and f.epoch ~= epoch then
-    epoch, epoch_text = f.epoch, string.format("%.0f", f.epoch)
+local function text_of_epoch(number)
+  if number ~= epoch then
+    epoch, epoch_text = number, string.format("%.0f", number)
   end
-  words[count + 1] = x.id
-  words[count + 2] = event
-  words[count + 3] = leaf
-  words[count + 4] = f.attempt and attempt_text(f.attempt) or ""
-  words[count + 5] = f.epoch == epoch and epoch_text or f.epoch or ""
-  words[count + 6] = by
-  words[count + 7] = detail or ""
-  count = count + 7
+  return epoch_text
 end
 
 -- Tells an event that is no move of the lifecycle. `detail` is a word or nil; `by` says who.
 function feed.add(x, event, detail, by)
-  local leaf = event == "purge" and "absent" or x.f.state
-  put(x, event, leaf, detail, "|" .. by)
+  local f = x.f
+  local leaf = event == "purge" and "absent" or f.state
+  local attempt = f.attempt and text_of_attempt(f.attempt) or ""
+  local fence = type(f.epoch) == "number" and text_of_epoch(f.epoch) or f.epoch or ""
+  count = count + 1
+  told[count] = table.concat({ x.id, event, leaf, attempt, fence, "|" .. by, detail or "" }, " ")
 end
 
 -- The field whose word says more about an event; for all others it is why the execution ended.
@@ -63,17 +60,29 @@ local detail_of = {
 }
 
 -- Tells the move that was just committed. `x.by` is set where it was not who usually makes it.
-function feed.moved(x)
-  local source = sources[x.event]
-  if source == nil then
+function feed.moved(x, event)
+  local by = sources[event]
+  if by == nil then
     return
   end
   local f = x.f
-  local by = x.by and "|" .. x.by or source
-  if by == "worker" then
-    by = f.worker or ""
+  local attempt_text, fence_text = f.attempt or "", f.epoch or ""
+  if event == "claim" then
+    -- Only here are they numbers that were just set; else they are texts, as they are stored.
+    attempt_text, fence_text = text_of_attempt(attempt_text), text_of_epoch(fence_text)
   end
-  put(x, x.event, f.state, f[detail_of[x.event] or "reason"], by)
+  if x.by ~= nil then
+    by = "|" .. x.by
+  elseif by == "worker" then
+    by = f.worker
+  end
+  local detail = f[detail_of[event] or "reason"] or ""
+  local state, id = f.state, x.id
+  count = count + 1
+  -- In one expression: every further step would cost as much as the whole of it.
+  -- stylua: ignore
+  told[count] = id .. " " .. event .. " " .. state .. " " .. attempt_text .. " " .. fence_text
+    .. " " .. by .. " " .. detail
 end
 
 -- Where the end of the feed begins.
@@ -129,8 +138,8 @@ function feed.flush()
   if count == 1 then
     return
   end
-  words[1] = string.format("\n%.0f", time_ms)
-  local line = table.concat(words, " ", 1, count)
+  told[1] = string.format("\n%.0f", time_ms)
+  local line = table.concat(told, " ", 1, count)
   count = 1
   if #line % 2 == 1 then
     line = line .. "\n"

@@ -149,9 +149,10 @@ function transition.commit(x, now_ms)
   end
   announce(x, leaf.index, at_ms, now_ms)
   x.left = nil
-  if x.event ~= nil then
-    feed.moved(x)
+  local event = x.event
+  if event ~= nil then
     x.event = nil
+    feed.moved(x, event)
   end
 end
 

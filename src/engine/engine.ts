@@ -15,6 +15,7 @@ import { type Duration, parseDurationMs } from '../time.ts'
 import { Endings } from './endings.ts'
 import { Execution, type SignalOptions } from './execution.ts'
 import { faultListener } from './faults.ts'
+import { type EventOptions, type FeedItem, followFeed } from './feed.ts'
 import { type Codec, jsonCodec } from './json-codec.ts'
 import { encodePayload } from './payload.ts'
 import { type SignalHandlerOptions, signalHandler } from './signal-handler.ts'
@@ -69,6 +70,7 @@ export class Engine {
   private readonly endings: Endings
   private readonly actor: ActorRefFrom<typeof engineMachine>
   private readonly workers = new Set<Worker>()
+  private readonly closing = new AbortController()
   private started = 0
 
   /** @internal */
@@ -200,11 +202,46 @@ export class Engine {
     })
   }
 
+  /**
+   * Everything that happens to executions from now on, or from an earlier event's `cursor` on, also
+   * in another process. Events of one execution come in their order, and so do all events of one
+   * partition; there is no order between partitions. Each is told at least once: whoever stores the
+   * cursor after handling an event meets none twice. A lost connection is survived. Where events
+   * were dropped before they were read, an item with `event: 'gap'` says so.
+   *
+   * The iteration ends when the signal fires or the engine is closed.
+   *
+   * @throws EngineError `invalid_input` when `from` is no cursor of an engine with as many
+   * partitions; `engine_closed`.
+   * @example
+   * ```ts
+   * import { openEngine, task } from 'holdfast'
+   *
+   * const hello = task({ name: 'hello', run: () => 'hello' })
+   * const engine = await openEngine()
+   * const events = engine.events()
+   * await engine.submit(hello, undefined)
+   * for await (const { event } of events) {
+   *   console.log(event)
+   *   break
+   * }
+   * await engine.close()
+   * // submit
+   * ```
+   */
+  events(options: EventOptions = {}): AsyncIterableIterator<FeedItem> {
+    if (this.closing.signal.aborted) {
+      throw new EngineError('engine_closed', 'the engine was closed')
+    }
+    return followFeed(this.backend, options, this.closing.signal)
+  }
+
   /** Stops all workers, as `worker.stop` does, and closes the backend. */
   async close(options: { readonly grace?: Duration } = {}): Promise<void> {
     parseDurationMs(options.grace ?? 0, 'grace')
     await Promise.all([...this.workers].map((worker) => worker.stop(options)))
     if (this.actor.getSnapshot().status === 'active') this.actor.send({ type: 'close' })
+    this.closing.abort()
     await this.endings.close()
     await this.backend.close()
   }

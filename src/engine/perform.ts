@@ -49,7 +49,7 @@ export function performer(options: PerformOptions): Perform {
       const either = AbortSignal.any([signal, suspended.signal])
       const context = taskContext(options.backend, claimed, either, waits)
       // Once it is suspended, whatever the task still does is not this attempt's outcome.
-      run(task, context, input, codec).then(resolve)
+      void run(task, context, input, codec).then(resolve)
     })
   }
 }

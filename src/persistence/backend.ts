@@ -5,6 +5,7 @@ import type { FailureClass, laneStates } from '../limits.ts'
 import type { PublicState } from '../machines/execution.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import type { SuspensionIngress, SuspensionOperations } from './backend-suspension.ts'
+import type { FeedBackend } from './feed-backend.ts'
 import type { Durability } from './store.ts'
 
 export type * from './backend-suspension.ts'
@@ -342,7 +343,7 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations {
 }
 
 /** What the 28 operations leave to the ingress: submitting, operating, maintaining. */
-export interface IngressBackend extends SuspensionIngress {
+export interface IngressBackend extends SuspensionIngress, FeedBackend {
   readonly kind: 'valkey' | 'embedded'
   readonly durability: Durability
   readonly partitions: readonly PartitionKey[]

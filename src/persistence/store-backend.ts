@@ -44,6 +44,8 @@ import type {
 } from './backend.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { claimRequest } from './claim-request.ts'
+import type { FeedBackend } from './feed-backend.ts'
+import { feedOperations } from './feed-operations.ts'
 import { claimedExecution, parseHandle } from './handle.ts'
 import { formatFailure, readEnding, readSnapshot } from './snapshot.ts'
 import type { Durability, Store } from './store.ts'
@@ -53,10 +55,13 @@ import { refuseUnavailable } from './unavailable.ts'
 
 /** A backend over a store. The store belongs to the backend from now on. */
 export function createBackend(store: Store): EngineBackend {
-  return Object.assign(new StoreBackend(store), refuseUnavailable())
+  return Object.assign(new StoreBackend(store), feedOperations(store), refuseUnavailable())
 }
 
-type OfferedOperations = Omit<EngineBackend, keyof ReturnType<typeof refuseUnavailable>>
+type OfferedOperations = Omit<
+  EngineBackend,
+  keyof ReturnType<typeof refuseUnavailable> | keyof FeedBackend
+>
 
 class StoreBackend extends SuspensionBackend implements OfferedOperations {
   readonly kind: Store['kind']

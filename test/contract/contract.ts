@@ -5,6 +5,8 @@ import { describeBytes } from './bytes.ts'
 import { describeClaim } from './claim.ts'
 import { describeDeadlines } from './deadlines.ts'
 import { describeDelay } from './delay.ts'
+import { describeFeed } from './feed.ts'
+import { describeFeedTrimming } from './feed-trimming.ts'
 import { describeFence } from './fence.ts'
 import { describeGrants } from './grants.ts'
 import { describeIdempotency } from './idempotency.ts'
@@ -49,6 +51,8 @@ export function describeContract(flavour: FlavourName): void {
     describeRepetition(open)
     describeValidation(open)
     describeUnavailable(open)
+    describeFeed(open)
+    describeFeedTrimming(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }

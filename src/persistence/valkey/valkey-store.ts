@@ -291,6 +291,7 @@ function readNotice(partition: number | undefined, message: string): StoreNotice
   if (lane !== null) {
     return { notice: 'lane', partition, lane: lane[2] as string, inMs: Number(lane[1]) }
   }
+  if (message === 'events') return { notice: 'events', partition }
   const ended = /^ended (\S+)$/.exec(message)
   return ended === null ? undefined : { notice: 'ended', partition, local: ended[1] as string }
 }
