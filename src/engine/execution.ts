@@ -101,8 +101,8 @@ export class Execution<Output = unknown> {
   /**
    * Signals its open waitpoint of that name, for those who hold the engine and need no token.
    *
-   * @throws EngineError `waitpoint_not_found` when it neither waits for that name nor has issued it;
-   * otherwise like `engine.signal`.
+   * @throws EngineError `waitpoint_not_found` when it neither waits for that name nor has issued
+   * it; otherwise like `engine.signal`.
    */
   async signal(
     name: string,

@@ -26,8 +26,8 @@ export interface TaskContext {
    * task runs again from its start, and this wait resolves with what came, also in later attempts.
    * A second wait for the same name waits for another signal. Waits follow each other.
    *
-   * @throws EngineError `wait_timed_out` after `timeout`; `wait_overridden` when an operator resumed
-   * the execution; `invalid_input` when the payload does not fit the schema.
+   * @throws EngineError `wait_timed_out` after `timeout`; `wait_overridden` when an operator
+   * resumed the execution; `invalid_input` when the payload does not fit the schema.
    */
   waitFor<Schema extends StandardSchemaV1>(
     name: string,
