@@ -105,7 +105,7 @@ export const counts = {
   batchMax: 128,
   /** The feed is trimmed by whole segments; copying one on sealing must not hold anybody up. */
   feedSegmentBytes: 16_384,
-  /** A younger end of the feed is not sealed by a sweep: by so much events outlive their time. */
+  /** A sweep seals no younger end of the feed: by so much events may outlive their time. */
   feedTailMs: 3_600_000,
   /** Segments that one call drops at most. */
   feedDropsMax: 64,

@@ -203,11 +203,11 @@ export class Engine {
   }
 
   /**
-   * Everything that happens to executions from now on, or from an earlier event's `cursor` on, also
-   * in another process. Events of one execution come in their order, and so do all events of one
-   * partition; there is no order between partitions. Each is told at least once: whoever stores the
-   * cursor after handling an event meets none twice. A lost connection is survived. Where events
-   * were dropped before they were read, an item with `event: 'gap'` says so.
+   * Everything that happens to executions from now on, or after an earlier event by its `cursor`,
+   * also in another process. Events of one partition, and so of one execution, come in their order;
+   * there is no order between partitions. Whoever goes on from the cursor of the last event that
+   * was handled loses none and meets none twice, also when the connection is lost meanwhile. Where
+   * events were dropped before they were read, an item with `event: 'gap'` says so.
    *
    * The iteration ends when the signal fires or the engine is closed.
    *

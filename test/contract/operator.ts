@@ -132,11 +132,11 @@ export function describeOperator(open: Open): void {
           startsAtMs: undefined,
           currentLease: undefined,
         })
-        // Only the record, what it holds, and the indexes of ended work know it.
+        // Only the record, what it holds, the indexes of ended work and the feed know it.
         const local = id.split('-')[1] ?? ''
         const places = [...(await dump())].filter(([, value]) => holds(value, local))
         const names = places.map(([key]) => key.replace(/^\{.*\}:/, '')).sort()
-        expect(names).toEqual(['executions', 'terminal'])
+        expect(names).toEqual(['executions', 'feed', 'terminal'])
       },
     )
   })
@@ -322,7 +322,7 @@ export function describeOperator(open: Open): void {
       expect(await withoutTrace(opened, purge)).toEqual({ outcome: 'absent' })
     })
 
-    it('leaves nothing of the execution behind', async () => {
+    it('leaves nothing of the execution behind but what the feed tells', async () => {
       const { backend, clock, dump } = await open()
       const before = await dump()
       const { executionId, handle } = await submitAndClaim(backend, {
@@ -338,7 +338,7 @@ export function describeOperator(open: Open): void {
       await backend.complete((await claimOne(backend)).handle, bytes('result'))
       await backend.purgeExecution(executionId)
       const left = [...(await dump()).keys()].filter((key) => !before.has(key))
-      expect(left.map((key) => key.replace(/^\{.*\}:/, ''))).toEqual(['lanes'])
+      expect(left.map((key) => key.replace(/^\{.*\}:/, ''))).toEqual(['feed', 'lanes'])
     })
   })
 }

@@ -73,6 +73,22 @@ describe.each(kinds)('a result on %s', (kind) => {
     expect(byId.duplicate).toBe(false)
   })
 
+  test('is not missed when it comes while somebody begins to wait for it', async () => {
+    const engine = await open()
+    const { backend } = engine
+    const first = await engine.submit(echo, 0)
+    const early = first.result({ timeout: '9s' })
+    for (let round = 0; round < 40; round++) {
+      const execution = round === 0 ? first : await engine.submit(echo, round)
+      const [claimed] = await backend.claim('echo', [], { worker: 'test' })
+      const result = round === 0 ? early : execution.result({ timeout: '9s' })
+      // Each round ends a little later: before, between and after the subscription and the reading.
+      for (let turn = round % 8; turn > 0; turn--) await nextTurn()
+      await backend.complete(claimed?.handle ?? expect.fail(), Buffer.from(String(round)))
+      expect(await result).toBe(round)
+    }
+  })
+
   test('of each of many executions is its own', async () => {
     const engine = await open()
     await engine.work([echo], { concurrency: 100 })
@@ -241,3 +257,7 @@ describe('a result from another engine', () => {
     redis.disconnect()
   })
 })
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
+}

@@ -65,6 +65,12 @@ export const mutations: readonly Mutation[] = [
     after: 'if retries >= policy.attempts then',
   },
   {
+    name: 'a line of the feed is left with an odd length',
+    module: 'lib.feed',
+    before: '  if #line % 2 == 1 then',
+    after: '  if false then',
+  },
+  {
     name: 'a settle that is repeated is written again',
     module: 'lib.fence',
     before: '    return nil, replay(rest)',

@@ -1,4 +1,4 @@
-// What the operations of one batch share: the stored state, one reading of the clock, what to tell.
+// What the operations of one batch share: the stored state, one reading of the clock, its news.
 import type { Refusal } from '../contract.ts'
 import type { StoreNotice } from '../store.ts'
 import { Feed } from './feed.ts'

@@ -146,5 +146,21 @@ test.each(Array.from({ length: runs }, (_, run) => run))(
 /** All that is stored under the tag, without the tag. */
 async function dump(tag: string): Promise<unknown> {
   const found = await canonicalDump(at.redis, `${tag}:*`)
-  return found.map(([key, ...rest]) => [key.slice(tag.length), ...rest])
+  const others = found.filter(([key]) => !isFeed(key, tag))
+  const told = found.filter(([key]) => isFeed(key, tag)).flatMap(([, , [text]]) => events(text))
+  return [...others.map(([key, ...rest]) => [key.slice(tag.length), ...rest]), told.sort()]
+}
+
+const isFeed = (key: string, tag: string) => /^:(feed|segments)/.test(key.slice(tag.length))
+
+/** Only how the feed is cut into lines and segments depends on what travelled together. */
+function events(text = ''): string[] {
+  return text
+    .split('\n')
+    .filter((line) => line.includes(' '))
+    .flatMap((line) => {
+      const [time, ...words] = line.split(' ')
+      const starts = Array.from({ length: words.length / 7 }, (_, at) => at * 7)
+      return starts.map((from) => [time, ...words.slice(from, from + 7)].join(' '))
+    })
 }
