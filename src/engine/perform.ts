@@ -39,7 +39,7 @@ export function performer(options: PerformOptions): Perform {
       // The same input will not fit better the next time.
       return failure(error, 'permanent')
     }
-    return new Promise<Performed>((resolve) => {
+    return new Promise<Performed>((resolve, reject) => {
       const suspended = new AbortController()
       const parked = () => {
         suspended.abort(new EngineError('execution_not_active', 'it waits for a signal'))
@@ -49,7 +49,7 @@ export function performer(options: PerformOptions): Perform {
       const either = AbortSignal.any([signal, suspended.signal])
       const context = taskContext(options.backend, claimed, either, waits)
       // Once it is suspended, whatever the task still does is not this attempt's outcome.
-      void run(task, context, input, codec).then(resolve)
+      run(task, context, input, codec).then(resolve, reject)
     })
   }
 }

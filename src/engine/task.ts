@@ -154,7 +154,8 @@ export async function checkInput(
   { name, input: schema }: AnyTask,
   value: unknown,
 ): Promise<unknown> {
-  return schema === undefined ? value : checkValue(`the input of ${name}`, schema, value, 'input')
+  if (schema === undefined) return value
+  return checkValue(`the input of ${name}`, schema, value, { argument: 'input', task: name })
 }
 
 /** The policies as the backend takes them. */

@@ -242,5 +242,5 @@ async function checkPayload(
   payload: unknown,
 ): Promise<unknown> {
   if (schema === undefined) return payload
-  return checkValue(`the signal for ${name}`, schema, payload, 'payload')
+  return checkValue(`the signal for ${name}`, schema, payload, { argument: 'payload', name })
 }

@@ -96,7 +96,7 @@ test('Nobody follows in a process that just started, and no place has moved', as
   await second.backend.close()
 })
 
-test('What was dropped is no record any more, and its cursors are still known to be old', async () => {
+test('What was dropped is no record any more, and its cursors are known to be old', async () => {
   const { clock, open, keys } = folder()
   const first = await open()
   await makeEvents(first.backend, 100)
@@ -115,7 +115,7 @@ test('What was dropped is no record any more, and its cursors are still known to
   await second.backend.close()
 })
 
-test('A line is written once more when its segment is sealed, and then no record of its own', async () => {
+test('A line is written again when its segment is sealed, and is then no record', async () => {
   const { open, keys } = folder()
   const { backend } = await open()
   await makeEvents(backend, 70)
