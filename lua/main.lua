@@ -42,6 +42,11 @@ require("ops.signal.observe")
 require("ops.waitpoint.close")
 require("ops.waitpoint.create")
 require("ops.waitpoint.list")
+require("ops.stream.append")
+require("ops.stream.read")
+require("ops.stream.summarize")
+require("ops.stream.summary")
+require("ops.stream.tail")
 
 -- `LIBRARY` is the content-addressed name that the bundler puts in front of the modules.
 op.register(LIBRARY)

@@ -5,6 +5,8 @@ import {
   counts,
   defaults,
   failureClassLetters,
+  frameEncodings,
+  frameModes,
   grantedScore,
   laneStates,
   noDeadlineScore,
@@ -73,6 +75,15 @@ export function limitsLua(): string {
     replays_max: counts.replaysMax,
     reclaims_default: counts.reclaimsDefault,
     delay_ahead_ms: counts.delayAheadMs,
+    frame_bytes: bytesMax.frame,
+    correlation_bytes: bytesMax.correlation,
+    summary_bytes: bytesMax.summary,
+    frame_page_bytes: bytesMax.framePage,
+    durable_frames_max: counts.durableFramesMax,
+    durable_frames_slack: counts.durableFramesSlack,
+    live_frames_max: counts.liveFramesMax,
+    live_frames_slack: counts.liveFramesSlack,
+    live_frames_after_end: counts.liveFramesAfterEnd,
     retention_default_ms: defaults.retentionMs,
     priority_step_ms: priorityStepMs,
     granted_score: grantedScore,
@@ -112,6 +123,8 @@ ${Object.entries(scalars)
   lane_states = ${set(laneStates)},
   timeout_behaviours = ${set(timeoutBehaviours)},
   signal_policy = { ${policy} },
+  frame_modes = ${set(frameModes)},
+  frame_encodings = ${set(frameEncodings)},
 }
 `
 }

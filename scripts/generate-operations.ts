@@ -8,6 +8,7 @@ const replyTypes: Readonly<Record<string, string>> = {
   bytes: 'Uint8Array',
   list: 'readonly string[]',
   map: 'Readonly<Record<string, string>>',
+  blobs: 'readonly Uint8Array[]',
 }
 
 const textArguments = new Set([
@@ -31,9 +32,12 @@ const textArguments = new Set([
   'secret',
   'label',
   'signal_name',
+  'frame_mode',
+  'frame_encoding',
+  'correlation',
 ])
 
-const bytesArguments = new Set(['input', 'failure', 'signal_payload'])
+const bytesArguments = new Set(['input', 'failure', 'signal_payload', 'frame', 'document'])
 
 function argumentType(type: string): string {
   if (bytesArguments.has(type)) return 'Uint8Array'

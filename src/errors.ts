@@ -106,6 +106,7 @@ export const errorCatalogue = {
   waitpoint_not_pending: settledState('Use a waitpoint that no suspension has used before.'),
   pending_waitpoint_expired: settledState('Create a new waitpoint: this one ran out of time.'),
   target_not_signalable: settledState('Too late: the execution has ended.'),
+  frame_gap: settledState('Append the frame after the last one, whose number is in the details.'),
   lane_closed: settledState('The lane is draining; resume it before submitting to it.'),
   execution_failed: entry('Execution', false, 'See the failure in details; replay it when fixed.'),
   execution_cancelled: entry('Execution', false, 'The execution was cancelled; see the reason.'),
@@ -144,6 +145,11 @@ export const errorCatalogue = {
     'ResourceExhausted',
     true,
     'Give the server memory, or shorten retention; nothing was written.',
+  ),
+  tails_exhausted: entry(
+    'ResourceExhausted',
+    true,
+    'Wait as long as the details say, or tail with fewer readers per process.',
   ),
 } as const satisfies Record<string, Entry>
 

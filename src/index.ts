@@ -1,11 +1,18 @@
 // The public surface of Holdfast.
+
+export type { EmitOptions } from './engine/emitter.ts'
 export {
   Engine,
   type SubmitItem,
   type SubmitItemOutcome,
   type SubmitOptions,
 } from './engine/engine.ts'
-export { Execution, type OpenWaitpoint, type SignalOptions } from './engine/execution.ts'
+export {
+  Execution,
+  type ExecutionSummary,
+  type OpenWaitpoint,
+  type SignalOptions,
+} from './engine/execution.ts'
 export type { EventGap, EventOptions, FeedItem } from './engine/feed.ts'
 export { type Codec, jsonCodec } from './engine/json-codec.ts'
 export { type OpenEngineOptions, openEngine } from './engine/open-engine.ts'
@@ -15,6 +22,7 @@ export {
   type SignalSender,
   signalHandler,
 } from './engine/signal-handler.ts'
+export type { TailedFrame, TailOptions } from './engine/tail.ts'
 export {
   type ExecutionOptions,
   NonRetryableError,
@@ -30,5 +38,6 @@ export { EngineError, type ErrorCode, type ErrorFamily, isEngineError } from './
 export type { ExecutionId, LaneId } from './ids.ts'
 export type * from './persistence/backend.ts'
 export type * from './persistence/feed-backend.ts'
+export type * from './persistence/frames.ts'
 export type { Durability } from './persistence/store.ts'
 export type { Clock, Duration } from './time.ts'

@@ -53,6 +53,13 @@ export const bounds = {
   feed_offset: { min: 0, max: Number.MAX_SAFE_INTEGER },
   /** With 0 only what is not yet a whole segment is kept. */
   feed_bytes: { min: 0, max: 1_073_741_824 },
+  /** Frames of an attempt are numbered from 1; a cursor may stand before the first. */
+  frame_number: { min: 1, max: Number.MAX_SAFE_INTEGER },
+  frame_cursor: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  frame_count: { min: 1, max: 10_000 },
+  /** Longer waits would outlive what lies between client and server. */
+  tail_ms: { min: 0, max: 30_000 },
+  summary_version: { min: 0, max: Number.MAX_SAFE_INTEGER },
 } as const satisfies Record<string, Bounds>
 
 /** Lengths in bytes. Words stay at 64 so that a record keeps Valkey's compact encoding. */
@@ -75,6 +82,13 @@ export const bytesMax = {
   condition: 8192,
   /** Sixty-four bindings with the longest keys. */
   waitpoints: 8192,
+  /** Payload of one frame of a stream. */
+  frame: 65_536,
+  correlation: 256,
+  /** The rolling document of an attempt. */
+  summary: 262_144,
+  /** A page of frames is full once it holds so much: one answer must not hold the server up. */
+  framePage: 4_194_304,
 } as const
 
 export const counts = {
@@ -109,6 +123,17 @@ export const counts = {
   feedTailMs: 3_600_000,
   /** Segments that one call drops at most. */
   feedDropsMax: 64,
+  /** Durable frames kept per attempt; older ones go once there are as many more as the slack. */
+  durableFramesMax: 10_000,
+  durableFramesSlack: 1000,
+  liveFramesMax: 1000,
+  liveFramesSlack: 100,
+  /** Live frames that outlast the attempt, for readers that are a moment behind. */
+  liveFramesAfterEnd: 100,
+  /** Nesting of a merge patch. */
+  patchDepthMax: 16,
+  /** Tails that wait at the same time, per backend. */
+  tailsMax: 64,
 } as const
 
 export const defaults = {
@@ -169,3 +194,7 @@ export const failureClasses = Object.keys(failureClassLetters) as readonly Failu
 
 /** What a lane lets through: everything; submissions only; claims only. */
 export const laneStates = ['active', 'paused', 'draining'] as const
+
+/** How the frames of a stream are kept, and how their payload is to be read. */
+export const frameModes = ['durable', 'live'] as const
+export const frameEncodings = ['binary', 'utf8', 'json'] as const

@@ -1,4 +1,5 @@
 -- Arguments as they arrive: one decoder per declared kind, which refuses what does not fit.
+local kinds = require("lib.kinds")
 local limits = require("generated.limits")
 local retry = require("lib.retry")
 
@@ -231,8 +232,9 @@ local decoders = {
 
 -- The decoder of a declared kind: a named one, or a whole number within the bounds of that name.
 function arguments.decoder_of(kind)
-  if decoders[kind] ~= nil then
-    return decoders[kind]
+  local decoder = decoders[kind] or kinds[kind]
+  if decoder ~= nil then
+    return decoder
   end
   local bound = limits[kind]
   return function(text)

@@ -8,6 +8,7 @@ local pending = require("lib.pending")
 local record = require("lib.record")
 local resume = require("lib.resume")
 local retry = require("lib.retry")
+local stream = require("lib.stream")
 local transition = require("lib.transition")
 
 local due = {}
@@ -27,6 +28,7 @@ local function time_out(x, now_ms)
   local leaf = transition.apply(x, "timeOut", { retryLeft = retry_at ~= nil })
   if leaf == "delayed.retry" then
     lease.log_attempt(x, "timeout", now_ms)
+    stream.close(x, "attempt_timeout", now_ms)
     record.set(x, "retries", (record.number(x, "retries") or 0) + 1)
     record.set(x, "not_before", retry_at)
     redis.call("DEL", keys.ending(x.id))

@@ -2,6 +2,7 @@
 local keys = require("lib.keys")
 local record = require("lib.record")
 local suspension = require("lib.suspension")
+local stream = require("lib.stream")
 local transition = require("lib.transition")
 local wake = require("lib.wake")
 
@@ -18,6 +19,14 @@ local unfinished = {
   "replaying",
 }
 
+-- What a stream says of an ending; other reasons speak for themselves.
+local closed_by = {
+  failed = "attempt_failure",
+  cancelled_by_worker = "attempt_cancelled",
+  cancelled_by_operator = "attempt_cancelled",
+  deadline = "expired",
+}
+
 -- Clears what only unfinished work has, after the lifecycle has accepted the ending. `reason` is a
 -- short word; `ending` holds the result or the failure as bytes, nil when there is none.
 function finish.commit(x, reason, ending, now_ms)
@@ -28,6 +37,7 @@ function finish.commit(x, reason, ending, now_ms)
       record.set(x, field, nil)
     end
   end
+  stream.close(x, closed_by[reason or ""] or reason or "attempt_success", now_ms)
   if reason ~= "failed" then
     -- An earlier attempt's failure class is not why this execution ended.
     record.set(x, "class", nil)

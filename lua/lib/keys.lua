@@ -38,6 +38,19 @@ end
 function keys.attempts(id)
   return prefix .. "attempts:" .. id
 end
+-- Its streams by attempt; for each of them the kept frames, the live ones, the rolling document.
+function keys.streams(id)
+  return prefix .. "streams:" .. id
+end
+function keys.frames(id, attempt)
+  return prefix .. "frames:" .. id .. ":" .. attempt
+end
+function keys.live(id, attempt)
+  return prefix .. "live:" .. id .. ":" .. attempt
+end
+function keys.summary(id, attempt)
+  return prefix .. "summary:" .. id .. ":" .. attempt
+end
 function keys.idempotency(digest)
   return prefix .. "key:" .. digest
 end

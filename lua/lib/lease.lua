@@ -3,6 +3,7 @@ local keys = require("lib.keys")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
 local record = require("lib.record")
+local stream = require("lib.stream")
 local transition = require("lib.transition")
 
 local lease = {}
@@ -45,6 +46,7 @@ end
 local function begin_attempt(x, lost, now_ms)
   if lost then
     lease.log_attempt(x, lost, now_ms)
+    stream.close(x, "reclaimed", now_ms)
     record.set(x, "reclaims", (record.number(x, "reclaims") or 0) + 1)
   end
   record.set(x, "attempt_type", attempt_type(x, lost))

@@ -1,6 +1,7 @@
 -- Removes everything that is stored about one ended execution, in one step.
 local feed = require("lib.feed")
 local keys = require("lib.keys")
+local stream = require("lib.stream")
 local transition = require("lib.transition")
 
 local purge = {}
@@ -11,6 +12,9 @@ function purge.remove(x, by)
   feed.add(x, "purge", nil, by)
   if x.f.key ~= nil then
     redis.call("DEL", keys.idempotency(x.f.key))
+  end
+  if x.f.streamed ~= nil then
+    stream.remove(x.id)
   end
   redis.call(
     "DEL",

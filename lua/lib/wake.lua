@@ -10,9 +10,11 @@ local calls
 local endings
 -- Whether there are events that somebody waits for.
 local news
+-- Executions with frames for those who tail their streams, in the order in which they came.
+local tailed
 
 function wake.begin()
-  sleepers, calls, endings, news = {}, {}, {}, false
+  sleepers, calls, endings, news, tailed = {}, {}, {}, false, {}
 end
 
 local function slept_until(lane)
@@ -51,6 +53,13 @@ function wake.events()
   news = true
 end
 
+-- Says that those who wait for the execution's streams, until a time at most, should look again.
+function wake.tails(id, until_ms, now_ms)
+  if tonumber(until_ms) > now_ms then
+    tailed[#tailed + 1] = id
+  end
+end
+
 -- Forgets sleepers whose time is over.
 function wake.forget(now_ms)
   local flat = redis.call("HGETALL", keys.sleepers())
@@ -84,6 +93,9 @@ function wake.finish(now_ms)
   end
   if news then
     redis.call("PUBLISH", keys.channel(), "events")
+  end
+  for _, id in ipairs(tailed) do
+    redis.call("PUBLISH", keys.channel(), "frames " .. id)
   end
 end
 

@@ -8,10 +8,19 @@ import type {
   ExecutionSnapshot,
   SignalDelivery,
 } from '../persistence/backend.ts'
+import type { StreamSummary } from '../persistence/frames.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import type { Endings } from './endings.ts'
 import type { Codec } from './json-codec.ts'
+import { type TailedFrame, type TailOptions, tailFrames } from './tail.ts'
 import type { WaitpointLink } from './waits.ts'
+
+/** The rolling document of an attempt, as `emit` with mode `summary` made it. */
+export interface ExecutionSummary extends StreamSummary {
+  readonly attempt: number
+  /** The document as a value; numbers that JavaScript cannot hold are exact in the text alone. */
+  readonly value: unknown
+}
 
 export interface ExecutionParts {
   readonly backend: Pick<
@@ -21,6 +30,8 @@ export interface ExecutionParts {
     | 'listWaitpoints'
     | 'waitpointToken'
     | 'resumeExecution'
+    | 'tailStream'
+    | 'readSummary'
   >
   readonly urlOf: (token: string) => string | undefined
   readonly signal: (
@@ -121,6 +132,47 @@ export class Execution<Output = unknown> {
     const { delay } = options
     const delayMs = delay === undefined ? undefined : parseDurationMs(delay, 'delay')
     await this.parts.backend.resumeExecution(this.id, { delayMs })
+  }
+
+  /**
+   * The frames that its attempts emit, as they come: of the current attempt and of those that
+   * follow, until the execution has ended. A reader that was away goes on with `after`.
+   *
+   * @throws EngineError `execution_not_found`; `connection_timeout`, after which the last frame's
+   * cursor leads on; `engine_closed`.
+   * @example
+   * ```ts
+   * import { openEngine, task } from 'holdfast'
+   *
+   * const count = task({
+   *   name: 'count',
+   *   async run(context, to: number) {
+   *     for (let at = 1; at <= to; at++) await context.emit('number', at)
+   *   },
+   * })
+   * const engine = await openEngine()
+   * await engine.work([count])
+   * const execution = await engine.submit(count, 3)
+   * for await (const frame of execution.tail()) console.log(frame.number, frame.type, frame.value)
+   * // 1 number 1
+   * // 2 number 2
+   * // 3 number 3
+   * await engine.close()
+   * ```
+   */
+  tail(options: TailOptions = {}): AsyncGenerator<TailedFrame, void, undefined> {
+    return tailFrames(this.parts, this.id, options)
+  }
+
+  /** The rolling document of the current or the given attempt; undefined when it has none. */
+  async summary(
+    options: { readonly attempt?: number } = {},
+  ): Promise<ExecutionSummary | undefined> {
+    const { backend } = this.parts
+    const newest = async () => ((await backend.describeExecution(this.id))?.totalAttempts ?? 1) - 1
+    const attempt = options.attempt ?? Math.max(0, await newest())
+    const summary = await backend.readSummary(this.id, attempt)
+    return summary && { ...summary, attempt, value: JSON.parse(summary.document) }
   }
 
   /** Ends it as cancelled, whoever works on it; that attempt's signal fires at its next renewal. */

@@ -3,6 +3,7 @@ import type { Perform, Performed } from '../actors/attempt-pool.ts'
 import { EngineError, isEngineError } from '../errors.ts'
 import { bytesMax } from '../limits.ts'
 import type { ClaimedExecution, EngineBackend } from '../persistence/backend.ts'
+import { Emitter } from './emitter.ts'
 import type { Codec } from './json-codec.ts'
 import { type AnyTask, checkInput, NonRetryableError, type TaskContext } from './task.ts'
 import { type WaitOptions, Waits, type WaitsParts } from './waits.ts'
@@ -12,7 +13,8 @@ const unknownTaskDelayMs = 1000
 
 const stackBytesMax = 16_384
 
-type PerformBackend = Pick<EngineBackend, 'progress'> & WaitsParts['backend']
+type PerformBackend = Pick<EngineBackend, 'progress' | 'appendFrame' | 'readStream'> &
+  WaitsParts['backend']
 
 export interface PerformOptions {
   readonly backend: PerformBackend
@@ -45,11 +47,15 @@ export function performer(options: PerformOptions): Perform {
         suspended.abort(new EngineError('execution_not_active', 'it waits for a signal'))
         resolve({ outcome: 'suspended' })
       }
+      const emitter = new Emitter(options.backend, claimed, codec)
       const waits = new Waits({ ...options, claimed, parked })
       const either = AbortSignal.any([signal, suspended.signal])
-      const context = taskContext(options.backend, claimed, either, waits)
+      const context = taskContext(options.backend, claimed, either, { waits, emitter })
       // Once it is suspended, whatever the task still does is not this attempt's outcome.
-      run(task, context, input, codec).then(resolve, reject)
+      run(task, context, input, codec)
+        // The stream closes with the attempt, so what was emitted comes first.
+        .finally(() => emitter.settled())
+        .then(resolve, reject)
     })
   }
 }
@@ -90,7 +96,7 @@ function taskContext(
   backend: PerformBackend,
   claimed: ClaimedExecution,
   signal: AbortSignal,
-  waits: Waits,
+  { waits, emitter }: { readonly waits: Waits; readonly emitter: Emitter },
 ): TaskContext {
   return {
     executionId: claimed.executionId,
@@ -100,6 +106,7 @@ function taskContext(
     progress: (percent, message) => backend.progress(claimed.handle, Math.floor(percent), message),
     waitFor: (name: string, options: WaitOptions = {}) => waits.waitFor(name, options) as never,
     waitpoint: (name, options = {}) => waits.waitpoint(name, options),
+    emit: (type, payload, options) => emitter.emit(type, payload, options),
   }
 }
 

@@ -4,6 +4,7 @@ import type { ExecutionId } from '../ids.ts'
 import { checkWord } from '../persistence/arguments.ts'
 import type { FailureClass, Submission } from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
+import type { EmitOptions } from './emitter.ts'
 import { checkValue } from './schema.ts'
 import type { Received, WaitOptions, WaitpointLink, WaitpointOptions } from './waits.ts'
 
@@ -40,6 +41,14 @@ export interface TaskContext {
    * attempts.
    */
   waitpoint(name: string, options?: WaitpointOptions): Promise<WaitpointLink>
+  /**
+   * Appends a frame to this attempt's stream: bytes and text as they are, anything else encoded
+   * like a result. Frames keep their order and none is appended twice. Waiting for the promise,
+   * which resolves with the frame's number, is only needed to keep pace with the store.
+   *
+   * @throws EngineError `invalid_input` at once. The promise rejects when the lease is lost.
+   */
+  emit(type: string, payload: unknown, options?: EmitOptions): Promise<number>
 }
 
 /** When and how often a failed attempt is tried again. */

@@ -7,10 +7,13 @@ import {
   bytesMax,
   counts,
   failureClasses,
+  frameEncodings,
+  frameModes,
   laneStates,
   timeoutBehaviours,
 } from '../limits.ts'
-import type { OperationName } from './contract.ts'
+import type { FieldPlan, OperationName } from './contract.ts'
+import type { Frame, FrameMode } from './frames.ts'
 import { operationPlans } from './generated/operations.ts'
 import { parseRetryPolicy } from './retry-policy.ts'
 import { wordProblem } from './word.ts'
@@ -63,6 +66,11 @@ const checks: Readonly<Record<string, Check>> = {
   tags: textCheck(bytesMax.tags),
   input: bytesCheck(bytesMax.input),
   failure: bytesCheck(bytesMax.failure),
+  frame: bytesCheck(bytesMax.frame),
+  document: bytesCheck(bytesMax.summary),
+  correlation: textCheck(bytesMax.correlation),
+  frame_mode: oneOf(frameModes),
+  frame_encoding: oneOf(frameEncodings),
   flag: oneOf([true, false]),
   class: oneOf(failureClasses),
   lane_state: oneOf(laneStates),
@@ -120,6 +128,7 @@ function problemOf(type: string, value: unknown): string | undefined {
 /** Arguments that callers know by another name than the stored operations do. */
 const callerNames: Readonly<Record<string, string>> = {
   class: 'failureClass',
+  correlation: 'correlationId',
   deadline_at: 'deadlineAtMs',
   not_before: 'startAtMs',
   note: 'message',
@@ -143,7 +152,32 @@ function codeOf(type: string, value: unknown): ErrorCode {
 
 /** Throws `invalid_input` (or a code of its own) for the first argument that does not fit. */
 export function checkArguments(name: OperationName, args: Readonly<Record<string, unknown>>): void {
-  for (const { name: argument, type, optional } of operationPlans[name].args) {
+  checkPlanned(name, operationPlans[name].args, args)
+}
+
+/** Throws `invalid_input` unless the frame can be appended, as far as the frame alone tells. */
+export function checkFrame({ type, payload, correlationId, mode = 'durable' }: Frame): void {
+  const args = { type, payload, correlation: correlationId }
+  const plans = operationPlans['stream.append'].args.filter(({ name }) => name in args)
+  checkPlanned('stream.append', plans, args)
+  checkMode(mode)
+}
+
+const modesOffered: readonly FrameMode[] = [...frameModes, 'summary']
+
+/** Throws `invalid_input` unless frames can be appended in that mode. */
+export function checkMode(mode: FrameMode): void {
+  const why = oneOf(modesOffered)(mode)
+  if (why === undefined) return
+  throw new EngineError('invalid_input', `mode ${why}`, { details: { argument: 'mode', why } })
+}
+
+function checkPlanned(
+  name: OperationName,
+  plans: readonly FieldPlan[],
+  args: Readonly<Record<string, unknown>>,
+): void {
+  for (const { name: argument, type, optional } of plans) {
     const value = args[argument]
     if (value === undefined && optional) continue
     const why = problemOf(type, value)

@@ -2,12 +2,21 @@
 import type { EngineError } from '../errors.ts'
 import type { ExecutionId, LaneId } from '../ids.ts'
 import type { FailureClass, laneStates } from '../limits.ts'
-import type { PublicState } from '../machines/execution.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
+import type { ExecutionSnapshot, WatchOutcome } from './backend-snapshot.ts'
 import type { SuspensionIngress, SuspensionOperations } from './backend-suspension.ts'
 import type { FeedBackend } from './feed-backend.ts'
+import type {
+  AppendFrameOutcome,
+  Frame,
+  FramePage,
+  FrameRange,
+  StreamSummary,
+  TailRequest,
+} from './frames.ts'
 import type { Durability } from './store.ts'
 
+export type * from './backend-snapshot.ts'
 export type * from './backend-suspension.ts'
 
 /** Number of one partition of the namespace, from 0. */
@@ -146,83 +155,6 @@ export type BulkSubmitOutcome =
   | SubmitOutcome
   | { readonly outcome: 'refused'; readonly error: EngineError }
 
-/** An attempt that ended without ending the execution. */
-export interface EndedAttempt {
-  readonly attempt: number
-  readonly type: ClaimedExecution['attemptType']
-  readonly epoch: number
-  readonly worker: string
-  readonly startedAtMs: number
-  readonly endedAtMs: number
-  /** A failure class, `expired` or `revoked` for a lost lease, or how a replayed run had ended. */
-  readonly how: string
-}
-
-/** What an execution waits for, or waited for last. */
-export interface SuspensionSnapshot {
-  readonly suspensionId: string
-  readonly reason: string
-  readonly suspendedAtMs: number
-  readonly timeoutAtMs: number | undefined
-  readonly onTimeout: string
-  readonly pointer: string | undefined
-  readonly signalCount: number
-  readonly waitpointIds: readonly string[]
-  readonly closedAtMs: number | undefined
-  /** How it ended: `resumed`, `operator_resume`, `timed_out_fail`, `cancelled`, `expired`… */
-  readonly closeReason: string | undefined
-}
-
-/** Everything small about one execution, read in one step. */
-export interface ExecutionSnapshot {
-  readonly executionId: ExecutionId
-  readonly lane: LaneId
-  readonly task: string
-  readonly state: LeafName
-  readonly publicState: PublicState
-  readonly priority: number
-  readonly createdAtMs: number
-  readonly updatedAtMs: number
-  readonly endedAtMs: number | undefined
-  readonly startsAtMs: number | undefined
-  readonly deadlineAtMs: number | undefined
-  readonly blockedBy: string | undefined
-  /** Why it ended: a short word such as `failed`, `deadline`, `max_reclaims_exceeded`. */
-  readonly reason: string | undefined
-  readonly failureClass: FailureClass | undefined
-  readonly totalAttempts: number
-  readonly currentAttempt: { readonly attempt: number; readonly startedAtMs: number } | undefined
-  readonly currentLease:
-    | { readonly epoch: number; readonly worker: string; readonly expiresAtMs: number }
-    | undefined
-  readonly retries: number
-  readonly reclaims: number
-  readonly replays: number
-  readonly progress: { readonly percent: number | undefined; readonly message: string | undefined }
-  readonly capabilities: CapabilitySet
-  readonly tags: Readonly<Record<string, string>>
-  readonly endedAttempts: readonly EndedAttempt[]
-  /** The latest suspension. */
-  readonly suspension: SuspensionSnapshot | undefined
-}
-
-/** How an execution ended, with its result or its failure. */
-export type ExecutionEnding =
-  | { readonly outcome: 'completed'; readonly result: Uint8Array | undefined }
-  | {
-      readonly outcome: 'failed'
-      readonly reason: string
-      readonly failureClass: FailureClass | undefined
-      readonly failure: FailureReason | undefined
-    }
-  | { readonly outcome: 'cancelled'; readonly reason: string; readonly message: string }
-  | { readonly outcome: 'expired'; readonly reason: string }
-  | { readonly outcome: 'skipped'; readonly reason: string }
-
-export type WatchOutcome =
-  | { readonly outcome: 'pending'; readonly state: LeafName }
-  | ExecutionEnding
-
 export interface Page<Item, Cursor> {
   readonly items: readonly Item[]
   /** Present when there is more after this page. */
@@ -299,8 +231,8 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations {
   renew(handle: Handle): Promise<LeaseRenewal>
   /** Overwrites the attempt's progress; what is absent stays. Never touches the stream. */
   progress(handle: Handle, percent?: number, message?: string): Promise<void>
-  /** Appends one frame to the attempt's stream. */
-  appendFrame(handle: Handle, frame: unknown): Promise<never>
+  /** Appends one frame to the attempt's stream. Without `seq` it is not safe to repeat. */
+  appendFrame(handle: Handle, frame: Frame): Promise<AppendFrameOutcome>
   /** Ends the execution well. Replays return the first outcome. */
   complete(handle: Handle, payload?: Uint8Array): Promise<CompleteOutcome>
   /** Reports a failed attempt; tells whether a retry was scheduled. */
@@ -338,8 +270,10 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations {
   claimResumedExecution(claim: GrantedClaim): Promise<ClaimedExecution>
   cancelFlow(id: string, policy: unknown, wait: unknown): Promise<never>
   reportUsage(handle: Handle, budget: string, dimensions: unknown): Promise<never>
-  readStream(id: ExecutionId, attempt: number, range: unknown): Promise<never>
-  tailStream(id: ExecutionId, attempt: number, range: unknown): Promise<never>
+  /** Kept frames by number. An attempt without a stream has none. */
+  readStream(id: ExecutionId, attempt: number, range: FrameRange): Promise<FramePage>
+  /** Frames after a cursor, waiting for the first; also the end of the attempt ends the wait. */
+  tailStream(id: ExecutionId, attempt: number, request: TailRequest): Promise<FramePage>
 }
 
 /** What the 28 operations leave to the ingress: submitting, operating, maintaining. */
@@ -381,6 +315,9 @@ export interface IngressBackend extends SuspensionIngress, FeedBackend {
   pauseLane(lane: LaneId): Promise<void>
   resumeLane(lane: LaneId): Promise<void>
   drainLane(lane: LaneId): Promise<void>
+
+  /** The attempt's rolling document, or undefined when it has none. */
+  readSummary(id: ExecutionId, attempt: number): Promise<StreamSummary | undefined>
 
   /** How the execution ended, or that it has not yet; then its ending will be told to `onEnded`. */
   watch(id: ExecutionId): Promise<WatchOutcome>

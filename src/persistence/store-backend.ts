@@ -49,28 +49,35 @@ import { feedOperations } from './feed-operations.ts'
 import { claimedExecution, parseHandle } from './handle.ts'
 import { formatFailure, readEnding, readSnapshot } from './snapshot.ts'
 import type { Durability, Store } from './store.ts'
+import { StreamBackend, type StreamOperations } from './stream-backend.ts'
 import { formatCapabilities, submitArguments } from './submission.ts'
 import { SuspensionBackend } from './suspension-backend.ts'
 import { refuseUnavailable } from './unavailable.ts'
 
 /** A backend over a store. The store belongs to the backend from now on. */
 export function createBackend(store: Store): EngineBackend {
-  return Object.assign(new StoreBackend(store), feedOperations(store), refuseUnavailable())
+  const streams = new StreamBackend(store)
+  return Object.assign(
+    new StoreBackend(store, streams),
+    feedOperations(store),
+    streams.operations(),
+    refuseUnavailable(),
+  )
 }
 
-type OfferedOperations = Omit<
-  EngineBackend,
-  keyof ReturnType<typeof refuseUnavailable> | keyof FeedBackend
->
+type Elsewhere = ReturnType<typeof refuseUnavailable> & FeedBackend & StreamOperations
+type OfferedOperations = Omit<EngineBackend, keyof Elsewhere>
 
 class StoreBackend extends SuspensionBackend implements OfferedOperations {
   readonly kind: Store['kind']
   readonly durability: Durability
   private readonly claims: ClaimLoop
+  private readonly streams: StreamBackend
   private readonly ids = new LocalIdMaker()
 
-  constructor(store: Store) {
+  constructor(store: Store, streams: StreamBackend) {
     super(store)
+    this.streams = streams
     this.kind = store.kind
     this.durability = store.durability
     this.claims = new ClaimLoop(store)
@@ -324,6 +331,7 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
 
   close(): Promise<void> {
     this.claims.close()
+    this.streams.close()
     return this.store.close()
   }
 

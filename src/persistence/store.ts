@@ -17,6 +17,8 @@ export type StoreNotice =
   | { readonly notice: 'ended'; readonly partition: number; readonly local: string }
   /** Something was told in the feed that somebody waits for. */
   | { readonly notice: 'events'; readonly partition: number }
+  /** An execution whose streams somebody waits for has new frames, or its attempt is over. */
+  | { readonly notice: 'frames'; readonly partition: number; readonly local: string }
   /** Notices may have been missed: look at everything again. */
   | { readonly notice: 'gap' }
 

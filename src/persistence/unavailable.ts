@@ -4,7 +4,6 @@ import type { EngineBackend } from './backend.ts'
 
 /** Operations of the contract that answer `unavailable`. */
 export const unavailableOperations = [
-  'appendFrame',
   'waitChildren',
   'describeFlow',
   'listEdges',
@@ -13,8 +12,6 @@ export const unavailableOperations = [
   'listFlows',
   'cancelFlow',
   'reportUsage',
-  'readStream',
-  'tailStream',
 ] as const satisfies readonly (keyof EngineBackend)[]
 
 type UnavailableOperations = Pick<EngineBackend, (typeof unavailableOperations)[number]>

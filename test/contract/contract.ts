@@ -21,7 +21,11 @@ import { describeRepetition } from './repetition.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
 import { describeSettleReplay } from './settle-replay.ts'
+import { describeStreamEnds } from './stream-ends.ts'
+import { describeStreams } from './streams.ts'
 import { describeSubmit } from './submit.ts'
+import { describeSummaries } from './summaries.ts'
+import { describeTails } from './tails.ts'
 import { describeUnavailable } from './unavailable.ts'
 import { describeValidation } from './validation.ts'
 import { describeWaiting } from './waiting.ts'
@@ -47,6 +51,10 @@ export function describeContract(flavour: FlavourName): void {
     describeMatching(open)
     describeDeadlines(open)
     describeBytes(open)
+    describeStreams(open)
+    describeStreamEnds(open)
+    describeTails(open)
+    describeSummaries(open)
     describeRaces(open)
     describeRepetition(open)
     describeValidation(open)

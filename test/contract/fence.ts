@@ -8,6 +8,7 @@ import {
   claimOne,
   describeOne,
   forged,
+  frame,
   refusal,
   refusedWithoutTrace,
   stateOf,
@@ -25,6 +26,9 @@ const calls: Readonly<
   fail: (backend, handle) => backend.fail(handle, { message: 'oops' }, 'permanent'),
   cancel: (backend, handle) => backend.cancel(handle, 'no need'),
   delay: (backend, handle) => backend.delay(handle, 0),
+  appendFrame: (backend, handle) => backend.appendFrame(handle, frame('text')),
+  'appendFrame to the summary': (backend, handle) =>
+    backend.appendFrame(handle, { ...frame('{}'), mode: 'summary' }),
 }
 
 const everyCall = Object.entries(calls)
@@ -36,6 +40,7 @@ const badCalls: Readonly<typeof calls> = {
   fail: (backend, handle) => backend.fail(handle, { message: 'oops' }, 'unknown' as 'transient'),
   cancel: (backend, handle) => backend.cancel(handle, 'x'.repeat(2049)),
   delay: (backend, handle) => backend.delay(handle, -1),
+  appendFrame: (backend, handle) => backend.appendFrame(handle, frame('x'.repeat(65_537))),
 }
 
 type Trouble = (opened: OpenedBackend) => Promise<Handle>

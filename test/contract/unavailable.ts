@@ -27,7 +27,7 @@ export function describeUnavailable(open: Open): void {
         ...['claim', 'renew', 'progress', 'complete', 'fail', 'cancel', 'delay'],
         ...['claimFromReclaim', 'claimResumedExecution', 'describeExecution', 'listLanes'],
         ...['suspend', 'createWaitpoint', 'observeSignals', 'deliverSignal', 'listSuspended'],
-        'listExecutions',
+        ...['listExecutions', 'appendFrame', 'readStream', 'tailStream'],
       ] as (keyof EngineBackend)[]
       for (const name of [...offered, ...unavailableOperations]) {
         expect([name, typeof backend[name]]).toEqual([name, 'function'])

@@ -9,8 +9,16 @@ import type {
   RetryPolicy,
   Submission,
 } from '../../src/persistence/backend.ts'
+import type { Frame, FrameRange, TailRequest } from '../../src/persistence/frames.ts'
 import type { Open } from '../support/backends.ts'
-import { bytes, refusedWithoutTrace, submit, submitAndClaim, work } from '../support/executions.ts'
+import {
+  bytes,
+  frame,
+  refusedWithoutTrace,
+  submit,
+  submitAndClaim,
+  work,
+} from '../support/executions.ts'
 
 interface Ground {
   readonly backend: EngineBackend
@@ -89,7 +97,57 @@ const operating = (argument: string, values: readonly unknown[], call: Case['cal
   call,
 })
 
+const appending = (argument: keyof Frame, values: readonly unknown[], mode?: 'summary'): Case => ({
+  argument,
+  values,
+  call: ({ backend, handle }, value) =>
+    backend.appendFrame(handle, { ...frame('{}'), mode, [argument]: value }),
+})
+
+const reading = (argument: keyof FrameRange, values: readonly unknown[]): Case => ({
+  argument,
+  values,
+  call: ({ backend, id }, value) => backend.readStream(id, 0, { count: 1, [argument]: value }),
+})
+
+const tailing = (argument: keyof TailRequest, values: readonly unknown[]): Case => ({
+  argument,
+  values,
+  call: ({ backend, id }, value) =>
+    backend.tailStream(id, 0, { after: 0, waitMs: 0, count: 1, [argument]: value }),
+})
+
 const cases: Readonly<Record<string, readonly Case[]>> = {
+  streams: [
+    appending('type', [...notWords, undefined]),
+    appending('payload', ['text', null, undefined, new Uint8Array(65_537), [1]]),
+    appending('payload', ['text', null, undefined, new Uint8Array(65_537)], 'summary'),
+    appending('encoding', ['', 'base64', 7, null]),
+    appending('correlationId', ['x'.repeat(257), 'ü'.repeat(129), 7, null]),
+    appending('seq', [...notWhole, 0, null]),
+    appending('seq', [...notWhole, 0], 'summary'),
+    appending('mode', ['', 'best_effort', 7, null]),
+    reading('from', [...notWhole, 0, '', 'end', '-']),
+    reading('to', [...notWhole, 0, '', 'start', '+']),
+    reading('count', [...notWhole, 0, 10_001, undefined]),
+    tailing('after', [...notWhole, 'start', 'end', undefined]),
+    tailing('waitMs', [...notWhole, 30_001, undefined]),
+    tailing('count', [...notWhole, 0, 10_001]),
+    ...(
+      [
+        ({ backend, id }: Ground, value: never) => backend.readStream(id, value, { count: 1 }),
+        ({ backend, id }: Ground, value: never) => backend.readSummary(id, value),
+      ] as const
+    ).map((call): Case => ({ argument: 'attempt', values: [...notWhole, 2 ** 32], call })),
+    ...(
+      [
+        ({ backend }: Ground, id: never) => backend.readStream(id, 0, { count: 1 }),
+        ({ backend }: Ground, id: never) =>
+          backend.tailStream(id, 0, { after: 0, waitMs: 0, count: 1 }),
+        ({ backend }: Ground, id: never) => backend.readSummary(id, 0),
+      ] as const
+    ).map((call): Case => ({ argument: 'executionId', values: notIds, call })),
+  ],
   submit: [
     submitting('lane', notWords),
     submitting('task', notWords),

@@ -27,6 +27,8 @@ function ofType(type: string): fc.Arbitrary<Pair> {
       return bytes.map((value): Pair => [value, value])
     case 'list':
       return list(texts).map((items): Pair => [items, items.map((item) => Buffer.from(item))])
+    case 'blobs':
+      return list(bytes).map((items): Pair => [items, items])
     case 'map':
       return list(fc.tuple(fc.stringMatching(/^[a-z_]{1,9}$/), texts)).map((entries): Pair => {
         const flat = entries.flat().map((text) => Buffer.from(text))

@@ -47,6 +47,30 @@ const faults: readonly Fault[] = [
     before: 'redis.call("DEL", keys.note(x.id))',
     after: '',
   },
+  {
+    name: 'appends the newest frame again when its answer was lost',
+    module: 'lib.producer',
+    before: 'replayed = arg.seq and arg.seq <= known.last',
+    after: 'replayed = arg.seq and arg.seq < known.last',
+  },
+  {
+    name: 'leaves the stream of a retried attempt open',
+    module: 'ops.execution.fail',
+    before: 'stream.close(x, "attempt_failure", now_ms)',
+    after: '',
+  },
+  {
+    name: 'leaves the document of a purged execution behind',
+    module: 'lib.stream',
+    before: 'keys.summary(id, attempt)',
+    after: 'keys.live(id, attempt)',
+  },
+  {
+    name: 'leaves the stream of a reclaimed attempt open',
+    module: 'lib.lease',
+    before: 'stream.close(x, "reclaimed", now_ms)',
+    after: '',
+  },
 ]
 
 it.each(faults)('A library that $name is found out', async ({ module, before, after }) => {

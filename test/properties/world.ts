@@ -69,6 +69,8 @@ export class World {
   readonly ids: string[] = []
   /** Where readers of the feed may go on. */
   readonly places: number[] = []
+  /** `id:attempt` → how many frames its stream has had, and the version of its document. */
+  readonly frames = new Map<string, { readonly count: number; readonly version: number }>()
   private readonly made = new Map<string, number>()
 
   /** A name that was not there before. */
@@ -138,10 +140,18 @@ export class World {
     return next
   }
 
+  private learnFrames({ args }: Call, answer: Answer<OperationName>): void {
+    if (!('count' in answer) || !('attempt' in args)) return
+    const stream = `${args.id}:${args.attempt}`
+    const version = 'version' in answer ? answer.version : this.frames.get(stream)?.version
+    this.frames.set(stream, { count: answer.count, version: version ?? 0 })
+  }
+
   learn(call: Call, answer: Answer<OperationName>, records: Records): void {
     this.records = records
     this.calls.push(call)
     if (answer.outcome === 'submitted') this.ids.push(answer.id)
+    this.learnFrames(call, answer)
     if (call.name === 'lease.claim') this.leaseStems.push(call.args.lease_id)
     if ('text' in answer) this.places.push(answer.from, answer.from + answer.text.byteLength)
     if ('rows' in answer) {

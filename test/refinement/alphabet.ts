@@ -65,6 +65,41 @@ function stem(leaseId: string | undefined): string {
   return leaseId?.replace(/\.\d+$/, '') ?? 'never'
 }
 
+const frame = { id, type: 'log', correlation: undefined, payload: Buffer.from([0, 255]) }
+const document = Buffer.from('{"a":1}')
+
+function appends(fence: Fence): readonly Call[] {
+  const append = { ...frame, ...fence, mode: 'durable', encoding: 'binary', seq: undefined }
+  return [{ name: 'stream.append', args: append }]
+}
+
+/** What differs from the append above in more than its fence. */
+function otherAppends(fence: Fence): readonly Call[] {
+  const append = { ...frame, ...fence, mode: 'live', encoding: 'utf8', correlation: 'call' }
+  const summary = { ...frame, ...fence, document }
+  const numbers = [1, 2, 3]
+  return [
+    ...numbers.map((seq): Call => ({ name: 'stream.append', args: { ...append, seq } })),
+    ...[0, 1].flatMap((base) =>
+      [undefined, 1, 3].map(
+        (seq): Call => ({ name: 'stream.summarize', args: { ...summary, base, seq } }),
+      ),
+    ),
+  ]
+}
+
+function tails(f: Fields | undefined): readonly Call[] {
+  const attempt = f?.attempt ?? 0
+  const tail = { id, attempt, after: 0, count: 2, wait_ms: 600 }
+  return [
+    { name: 'stream.tail', args: tail },
+    { name: 'stream.tail', args: { ...tail, attempt: attempt + 1 } },
+    { name: 'stream.tail', args: { ...tail, after: 1, wait_ms: 0 } },
+    { name: 'stream.read', args: { id, attempt, from: 1, to: undefined, count: 10 } },
+    { name: 'stream.summary', args: { id, attempt } },
+  ]
+}
+
 /** Lease ids to claim with: a new one, and those of the last two leases. */
 function stems({ leases, past }: State, f: Fields | undefined): readonly string[] {
   return [...new Set([`lease${leases}`, stem(f?.lease_id), stem(past?.lease_id)])]
@@ -144,7 +179,11 @@ export function callsFrom(
     ...claims(state, f),
     ...grants(state, f),
     ...fromOutside(f, past),
-    ...fences(right, past).flatMap((fence) => settles(fence, nowMs)),
-    ...[right, past].flatMap((fence) => (fence === undefined ? [] : otherSettles(fence, nowMs))),
+    ...tails(f),
+    ...fences(right, past).flatMap((fence) => [...settles(fence, nowMs), ...appends(fence)]),
+    ...[right, past].flatMap((fence) =>
+      fence === undefined ? [] : [...otherSettles(fence, nowMs), ...otherAppends(fence)],
+    ),
+    ...(f === undefined ? otherAppends(neverIssued) : []),
   ]
 }

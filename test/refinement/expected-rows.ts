@@ -96,4 +96,9 @@ export const expectedOutcomes: Readonly<Record<string, readonly string[]>> = {
   'lease.renew': ['renewed', ...fenced, ...lost],
   'lease.revoke': ['revoked', 'already_lost', ...fenced],
   'partition.sweep': ['swept'],
+  'stream.append': ['appended', ...fenced, ...lost, 'frame_gap'],
+  'stream.summarize': ['summarized', 'conflict', ...fenced, ...lost, 'frame_gap'],
+  'stream.tail': ['found', 'execution_not_found'],
+  'stream.read': ['found', 'execution_not_found'],
+  'stream.summary': ['found', 'absent', 'execution_not_found'],
 }

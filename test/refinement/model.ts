@@ -41,6 +41,7 @@ export function copyKeyspace(from: Keyspace): Keyspace {
       copySet(set, to.index(name as keyof Keyspace['routed'], fields))
     }
   }
+  to.streams.copyFrom(from.streams)
   copySet(from.listing, to.listing)
   copySet(from.timers, to.timers)
   for (const [lease, id] of from.leases) to.leases.set(lease, id)

@@ -48,6 +48,7 @@ interface Bounds {
   readonly mayProgress?: boolean
   readonly mayWatch?: boolean
   readonly mayPause?: boolean
+  readonly mayStream?: boolean
 }
 
 function within(bounds: Bounds) {
@@ -62,6 +63,7 @@ function within(bounds: Bounds) {
     (bounds.mayGrant === true || f.grant_id === undefined) &&
     (bounds.mayProgress === true || (f.progress === undefined && f.noted === undefined)) &&
     (bounds.mayWatch === true || f.watched === undefined) &&
+    (bounds.mayStream === true || (f.streamed === undefined && f.tailed === undefined)) &&
     (lane === 'active' || (bounds.mayPause === true && lane === 'paused')) &&
     f.priority === undefined
 }
@@ -143,6 +145,17 @@ export const projections: readonly Projection[] = [
       },
     ],
     within: within({ attempts: 2, replays: 1, mayWatch: true }),
+  },
+  {
+    name: 'streams',
+    submissions: [
+      { ...plain, reclaims_max: 1 },
+      { ...plain, retry: retry({ attempts: 2 }), attempt_timeout_ms: 700, reclaims_max: 0 },
+    ],
+    within: (fields, lane) =>
+      // Readers who wait for an open stream make no difference beyond the first attempt.
+      within({ attempts: 2, reclaims: 1, retries: 1, mayStream: true })(fields, lane) &&
+      (fields.tailed === undefined || fields.streamed === undefined || fields.attempt === 0),
   },
   {
     name: 'progress',

@@ -75,6 +75,7 @@ const presences = [
   'block_reason',
   'grant_worker',
   'noted',
+  'tailed',
   'progress',
   'replay_id',
   'class',
@@ -93,6 +94,7 @@ const values = [
   'replays',
   'retries',
   'retry',
+  'streamed',
   'watched',
 ] as const
 
@@ -112,6 +114,14 @@ function order(keyspace: Keyspace, nowMs: number): string {
     .join(' ')
 }
 
+/** Beyond a few, more frames and more patches make no difference. */
+function streamKey({ streams }: Keyspace, attempt: number | undefined): string {
+  const stream = attempt === undefined ? undefined : streams.get(executionId, attempt)
+  if (stream === undefined) return ''
+  const isSummarized = stream.summary !== undefined
+  return `${Math.min(stream.last, 2)} frames${isSummarized ? ', summarized' : ''}`
+}
+
 /** Equal for states between which no sequence of calls can tell, but for how long things take. */
 export function abstractKey(state: State): string {
   const { keyspace, nowMs, past } = state
@@ -120,7 +130,7 @@ export function abstractKey(state: State): string {
   const parts: string[] = []
   for (const name of values) parts.push(String(f[name] ?? ''))
   for (const name of presences) parts.push(f[name] === undefined ? '' : name)
-  parts.push(settlement(f.settled), order(keyspace, nowMs))
+  parts.push(settlement(f.settled), order(keyspace, nowMs), streamKey(keyspace, f.attempt))
   parts.push(past === undefined ? '' : past.attempt === f.attempt ? 'past' : 'past attempt')
   // A claim takes the next number when the clock has not moved since the last one.
   parts.push(f.epoch !== undefined && f.epoch >= nowMs * 1000 ? 'epoch ahead' : '')

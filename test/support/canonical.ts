@@ -19,10 +19,8 @@ function sized(bytes: string): string {
   return `${bytes.length}:${bytes}`
 }
 
-const putAny = (value: string | Uint8Array): string =>
-  typeof value === 'string' ? put(value) : sized(Buffer.from(value).toString('latin1'))
-
-const put = (text: string): string => sized(binary(text))
+const put = (text: string | Uint8Array): string =>
+  sized(typeof text === 'string' ? binary(text) : Buffer.from(text).toString('latin1'))
 
 function contents({ type, value }: DumpedValue): string {
   switch (type) {
@@ -31,7 +29,7 @@ function contents({ type, value }: DumpedValue): string {
     case 'hash':
     case 'zset': {
       let text = `${value.length * 2},`
-      for (const [name, other] of value) text += put(name) + putAny(other)
+      for (const [name, other] of value) text += put(name) + put(other)
       return text
     }
     default:
@@ -62,7 +60,7 @@ export function dumpArguments(dump: Dump): (string | Buffer)[] {
 
 function textsOf({ type, value }: DumpedValue): readonly (string | Buffer)[] {
   if (type === 'string') return [Buffer.from(value, 'hex')]
-  if (type === 'hash') {
+  if (type === 'hash' || type === 'list') {
     return value.flat().map((part) => (typeof part === 'string' ? part : Buffer.from(part)))
   }
   // A row is written score first.
@@ -97,7 +95,7 @@ function writeField(type: string, value: unknown): string {
   const row = rowPlans[type]
   const items = value.map((item: unknown) =>
     row === undefined
-      ? put(String(item))
+      ? put(item instanceof Uint8Array ? item : String(item))
       : `*${row.length},${writeFields(row, item as Readonly<Record<string, unknown>>)}`,
   )
   return `*${items.length},${items.join('')}`

@@ -10,6 +10,7 @@ import type {
   Handle,
   Submission,
 } from '../../src/persistence/backend.ts'
+import type { Frame, FramePage } from '../../src/persistence/frames.ts'
 import type { OpenedBackend } from './backends.ts'
 
 export const bytes = (text: string): Uint8Array => Buffer.from(text)
@@ -26,6 +27,21 @@ export async function submit(
   const answer = await backend.submit(work(overrides))
   expect(answer.outcome).toBe('submitted')
   return answer.executionId
+}
+
+/** A frame of text. */
+export function frame(text: string, overrides: Partial<Frame> = {}): Frame {
+  return { type: 'log', payload: bytes(text), encoding: 'utf8', ...overrides }
+}
+
+/** The payloads of frames as texts. */
+export function textsOf({ frames }: FramePage): readonly string[] {
+  return frames.map(({ payload }) => Buffer.from(payload).toString())
+}
+
+/** All that is kept of an attempt's stream. */
+export function readAll(backend: EngineBackend, id: ExecutionId, attempt = 0): Promise<FramePage> {
+  return backend.readStream(id, attempt, { count: 10_000 })
 }
 
 export interface ClaimOverrides extends Partial<ClaimPolicy> {

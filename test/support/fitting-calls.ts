@@ -50,6 +50,14 @@ export function fittingArguments(
     lease_ms: [1000],
     attempt_timeout_ms: [1000],
     grant_ms: [1000],
+    frame_mode: ['durable', 'live'],
+    frame_encoding: ['binary', 'utf8', 'json'],
+    frame_number: [1, 2],
+    frame_cursor: [0, 1],
+    summary_version: [0, 1],
+    frame: [Buffer.from([0, 255])],
+    document: [Buffer.from('{}')],
+    correlation: ['call'],
   }
   const args: Record<string, unknown> = {}
   for (const { name: argument, type, optional } of operationPlans[name].args) {

@@ -6,6 +6,7 @@ local lease = require("lib.lease")
 local op = require("lib.op")
 local record = require("lib.record")
 local retry = require("lib.retry")
+local stream = require("lib.stream")
 local transition = require("lib.transition")
 
 local function replay(rest)
@@ -48,6 +49,7 @@ return op.define({
     end
     fence.settle(x, "fail", arg.digest, string.format("retry %.0f", retry_at))
     lease.log_attempt(x, arg.class, now_ms)
+    stream.close(x, "attempt_failure", now_ms)
     record.set(x, "class", arg.class)
     record.set(x, "retries", (record.number(x, "retries") or 0) + 1)
     record.set(x, "not_before", retry_at)

@@ -9,6 +9,7 @@ import type { Execution } from './record.ts'
 import { lapse } from './resume.ts'
 import { retryAtMs } from './retry.ts'
 import type { SortedSet } from './sorted-set.ts'
+import { closeStream } from './stream.ts'
 import { accepts, applyEvent, commit, noFacts } from './transition.ts'
 
 const retryLeft = new Set(['retryLeft'] as const)
@@ -26,6 +27,7 @@ function timeOut(call: CallContext, x: Execution): void {
     return
   }
   logAttempt(call.keyspace, x, 'timeout', call.nowMs)
+  closeStream(call, x, 'attempt_timeout')
   f.retries = (f.retries ?? 0) + 1
   f.not_before = retryAt
   call.keyspace.storeEnding(x.stored, undefined)

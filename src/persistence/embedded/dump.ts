@@ -1,19 +1,25 @@
 // The whole keyspace in one canonical form, to be compared with what Valkey stores.
 import { fieldTexts } from './execution-fields.ts'
+import type { FrameList } from './frame-list.ts'
 import type { Keyspace } from './keyspace.ts'
 import { fieldKinds } from './record.ts'
 import type { SortedSet } from './sorted-set.ts'
+import { stateText, summaryBytes } from './streams.ts'
 
 /** A field of a hash; bytes that are no text stay bytes. */
 export type HashEntry = readonly [string, string | Uint8Array]
 
 /** What stands under one key. Bytes are written in hexadecimal, scores as Valkey prints them. */
+/**
+ * What stands under one key. Bytes are written in hexadecimal, or as they are inside of lists;
+ * scores as Valkey prints them.
+ */
 export type DumpedValue =
   | { readonly type: 'hash'; readonly value: readonly HashEntry[] }
   | { readonly type: 'string'; readonly value: string }
   | { readonly type: 'zset'; readonly value: readonly (readonly [string, string])[] }
   | { readonly type: 'set'; readonly value: readonly string[] }
-  | { readonly type: 'list'; readonly value: readonly string[] }
+  | { readonly type: 'list'; readonly value: readonly (string | Uint8Array)[] }
 
 type Put = (key: string, value: DumpedValue) => void
 
@@ -24,6 +30,7 @@ export function dumpKeyspace(keyspace: Keyspace): Map<string, DumpedValue> {
     if (value.type === 'string' || value.value.length > 0) found.push([key, value])
   }
   putExecutions(keyspace, put)
+  putStreams(keyspace, put)
   putIndexes(keyspace, put)
   putFeed(keyspace, put)
   putHash(put, 'lanes', keyspace.lanes.entries())
@@ -53,6 +60,24 @@ function putExecutions(keyspace: Keyspace, put: Put): void {
   for (const [digest, { id, fingerprint }] of keyspace.keyed.entries()) {
     putBytes(put, `key:${digest}`, `${id} ${fingerprint}`)
   }
+}
+
+function putStreams(keyspace: Keyspace, put: Put): void {
+  const states = new Map<string, [string, string][]>()
+  for (const [id, attempt, stream] of keyspace.streams.entries()) {
+    const known = states.get(id) ?? []
+    states.set(id, known)
+    known.push([String(attempt), stateText(stream)])
+    putFrames(put, `frames:${id}:${attempt}`, stream.durable)
+    putFrames(put, `live:${id}:${attempt}`, stream.live)
+    const { summary } = stream
+    putBytes(put, `summary:${id}:${attempt}`, summary && summaryBytes(summary))
+  }
+  for (const [id, entries] of states) putHash(put, `streams:${id}`, entries)
+}
+
+function putFrames(put: Put, key: string, frames: FrameList): void {
+  put(key, { type: 'list', value: frames.all().map(({ packed }) => packed) })
 }
 
 function putIndexes(keyspace: Keyspace, put: Put): void {

@@ -26,6 +26,9 @@ interface NumberFields {
   retention_ms: number | undefined
   retries: number | undefined
   started_at: number | undefined
+  /** 1 while the attempt has an open stream, 0 when there are only closed ones. */
+  streamed: 0 | 1 | undefined
+  tailed: number | undefined
   updated_at: number
   wait_until: number | undefined
   watched: 1 | undefined
@@ -83,6 +86,8 @@ const noNumbers: NumberFields = {
   retention_ms: undefined,
   retries: undefined,
   started_at: undefined,
+  streamed: undefined,
+  tailed: undefined,
   updated_at: 0,
   wait_until: undefined,
   watched: undefined,

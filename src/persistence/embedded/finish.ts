@@ -1,6 +1,7 @@
 // The end of an execution, shared by every way of ending; the twin of lua/lib/finish.lua.
 import type { CallContext } from './call-context.ts'
 import type { Execution } from './record.ts'
+import { closeReason, closeStream } from './stream.ts'
 import { closeSuspension, leaveSuspension, openSuspension } from './suspension.ts'
 import { commit } from './transition.ts'
 
@@ -24,6 +25,7 @@ export function finish(
   f.not_before = undefined
   f.parked = undefined
   f.replaying = undefined
+  closeStream(call, x, closeReason(reason))
   // An earlier attempt's failure class is not why this execution ended.
   if (reason !== 'failed') f.class = undefined
   if (f.suspension !== undefined) {

@@ -5,6 +5,7 @@ import { FeedLog } from './feed-log.ts'
 import { Execution, type FieldKind, fieldKinds, type StoredExecution } from './record.ts'
 import { ChangeLog, RecordMap } from './record-map.ts'
 import { SortedSet } from './sorted-set.ts'
+import { Streams } from './streams.ts'
 
 /** Which execution an idempotency key made, and from what. */
 export interface KeyedExecution {
@@ -49,6 +50,7 @@ export class Keyspace {
   /** Lane → the sets of capabilities that its work ever required. */
   readonly routes: RecordMap<ReadonlySet<string>>
   readonly feed: FeedLog
+  readonly streams: Streams
 
   // What follows from the records.
   readonly indexes: Indexes = {
@@ -80,6 +82,7 @@ export class Keyspace {
     this.keyring = new RecordMap('keyring', changes)
     this.routes = new RecordMap('routes', changes)
     this.feed = new FeedLog(changes)
+    this.streams = new Streams(changes)
   }
 
   /** A copy of the execution to work on. */
@@ -140,6 +143,7 @@ export class Keyspace {
   remove(stored: StoredExecution): void {
     this.executions.delete(stored.id)
     for (const kind of fieldKinds) this.dropFields(stored, kind)
+    this.streams.remove(stored.id)
     for (const [prefix, value] of ownRecords(stored)) {
       if (value !== undefined) this.changes.note(prefix, stored.id)
     }

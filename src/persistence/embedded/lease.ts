@@ -6,6 +6,7 @@ import type { CallContext } from './call-context.ts'
 import type { ExecutionFields } from './execution-fields.ts'
 import type { Keyspace } from './keyspace.ts'
 import type { Execution, StoredExecution } from './record.ts'
+import { closeStream } from './stream.ts'
 import { applyEvent, commit } from './transition.ts'
 
 /** Remembers how an attempt ended that is not the execution's last word. */
@@ -37,6 +38,7 @@ function beginAttempt(call: CallContext, x: Execution, lost?: string): number | 
   const { f } = x
   if (lost !== undefined) {
     logAttempt(call.keyspace, x, lost, call.nowMs)
+    closeStream(call, x, 'reclaimed')
     f.reclaims = (f.reclaims ?? 0) + 1
   }
   f.attempt_type = attemptType(f, lost)

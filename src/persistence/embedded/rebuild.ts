@@ -3,6 +3,7 @@ import { EngineError } from '../../errors.ts'
 import { leafOf } from '../../machines/table.ts'
 import { parseRetryPolicy } from '../retry-policy.ts'
 import { absentFields, type ExecutionFields, type FieldName } from './execution-fields.ts'
+import { type PackedFrame, storedFrame } from './frame-list.ts'
 import { Keyspace } from './keyspace.ts'
 import { type FieldKind, type FieldMap, fieldKinds } from './record.ts'
 import {
@@ -71,6 +72,9 @@ class Loaded {
   /** Parts of the feed by their places. */
   readonly lines = new Map<number, Buffer>()
   readonly segments = new Map<number, Buffer>()
+  readonly streams = new Map<string, string>()
+  readonly frames = new Map<string, PackedFrame[]>()
+  readonly summaries = new Map<string, Uint8Array>()
   readonly keyspace = new Keyspace(true)
 }
 
@@ -94,6 +98,14 @@ const loaders: Readonly<Record<string, Load>> = {
   'note:': ({ notes }, id, bytes) => notes.set(id, decodeText(bytes)),
   'tags:': ({ tags }, id, bytes) => tags.set(id, decodeText(bytes)),
   'attempts:': ({ attempts }, id, bytes) => attempts.set(id, decodeList(bytes)),
+  'streams:': ({ streams }, name, bytes) => streams.set(name, decodeText(bytes)),
+  'frames:': ({ frames }, name, bytes) => {
+    const stream = name.slice(0, name.lastIndexOf(':'))
+    const list = frames.get(stream) ?? []
+    frames.set(stream, list)
+    list.push(storedFrame(Buffer.from(bytes)))
+  },
+  'summary:': ({ summaries }, name, bytes) => summaries.set(name, Buffer.from(bytes)),
   'key:': ({ keyspace }, digest, bytes) => keyspace.keyed.set(digest, readKeyed(bytes)),
   'wait:': loadField('wait'),
   'points:': loadField('points'),
@@ -170,6 +182,30 @@ function joinFeed({ keyspace: { feed }, lines, segments }: Loaded): void {
   if (next < feed.base) throw corruption('feed', `ends at ${next}, before ${feed.base}`)
 }
 
+/** Puts each stream together from its state, its frames and its document. */
+function loadStreams({ keyspace, fields, streams, frames, summaries }: Loaded): void {
+  for (const [kind, records] of Object.entries({ frames, summary: summaries })) {
+    for (const name of records.keys()) {
+      if (!streams.has(name)) throw corruption(`${kind}:${name}`, 'belongs to no stream')
+    }
+  }
+  for (const [name, state] of streams) {
+    const key = `streams:${name}`
+    if (!fields.has(name.split(':')[0] ?? '')) throw corruption(key, 'belongs to no execution')
+    // Records come in the order of their keys as text, in which 10 is before 2.
+    const inOrder = (frames.get(name) ?? []).sort((a, b) => a.number - b.number)
+    try {
+      keyspace.streams.load(name, state, inOrder, summaries.get(name))
+    } catch (cause) {
+      throw corruption(key, cause instanceof Error ? cause.message : String(cause), cause)
+    }
+  }
+  for (const [id, { streamed, attempt = 0 }] of fields) {
+    if (streamed !== 1 || keyspace.streams.get(id, attempt) !== undefined) continue
+    throw corruption(`streams:${id}:${attempt}`, 'is missing')
+  }
+}
+
 /** The keyspace that these records describe, or `corruption` naming the first bad one. */
 export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>): Keyspace {
   const loaded = new Loaded()
@@ -177,6 +213,7 @@ export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>
   for (const [key, bytes] of records) load(loaded, key, bytes)
   verify(loaded)
   joinFeed(loaded)
+  loadStreams(loaded)
   for (const [id, fields] of loaded.fields) {
     keyspace.executions.set(id, {
       id,

@@ -9,6 +9,7 @@ export class Wake {
   private calls: Map<string, number> | undefined
   private endings: string[] | undefined
   private news = false
+  private tailed: string[] | undefined
 
   constructor(keyspace: Keyspace) {
     this.keyspace = keyspace
@@ -40,6 +41,13 @@ export class Wake {
     this.news = true
   }
 
+  /** Says that those who wait for the execution's streams, until a time at most, look again. */
+  tails(id: string, untilMs: number, nowMs: number): void {
+    if (untilMs <= nowMs) return
+    this.tailed ??= []
+    this.tailed.push(id)
+  }
+
   /** Forgets sleepers whose time is over. */
   forget(nowMs: number): void {
     for (const [lane, untilMs] of this.keyspace.sleepers) {
@@ -47,7 +55,7 @@ export class Wake {
     }
   }
 
-  /** The notices of this batch: lanes in byte order, then endings as they happened. */
+  /** The notices of this batch: lanes in byte order, then endings and frames as they happened. */
   finish(nowMs: number): StoreNotice[] {
     const notices: StoreNotice[] = []
     for (const [lane, atMs] of [...(this.calls ?? [])].sort(byBytes)) {
@@ -58,6 +66,7 @@ export class Wake {
     }
     for (const local of this.endings ?? []) notices.push({ notice: 'ended', partition: 0, local })
     if (this.news) notices.push({ notice: 'events', partition: 0 })
+    for (const local of this.tailed ?? []) notices.push({ notice: 'frames', partition: 0, local })
     return notices
   }
 }

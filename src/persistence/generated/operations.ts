@@ -161,6 +161,26 @@ export interface Operations {
     readonly args: { readonly id: string; readonly attempt: number }
     readonly answer: { readonly outcome: 'observed'; readonly signals: readonly SignalRow[] }
   }
+  'stream.append': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly type: string; readonly mode: string; readonly encoding: string; readonly correlation: string | undefined; readonly seq: number | undefined; readonly payload: Uint8Array }
+    readonly answer: { readonly outcome: 'appended'; readonly number: number; readonly count: number; readonly replayed: boolean }
+  }
+  'stream.read': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly from: number; readonly to: number | undefined; readonly count: number }
+    readonly answer: { readonly outcome: 'found'; readonly frames: readonly Uint8Array[]; readonly next: number; readonly more: boolean; readonly count: number; readonly over: boolean; readonly closed: string | undefined; readonly first: number | undefined }
+  }
+  'stream.summarize': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly type: string; readonly correlation: string | undefined; readonly seq: number | undefined; readonly payload: Uint8Array; readonly base: number; readonly document: Uint8Array }
+    readonly answer: { readonly outcome: 'summarized'; readonly number: number; readonly count: number; readonly version: number; readonly replayed: boolean } | { readonly outcome: 'conflict'; readonly version: number; readonly document: Uint8Array | undefined }
+  }
+  'stream.summary': {
+    readonly args: { readonly id: string; readonly attempt: number }
+    readonly answer: { readonly outcome: 'found'; readonly version: number; readonly updated_at: number; readonly document: Uint8Array } | { readonly outcome: 'absent';  }
+  }
+  'stream.tail': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly after: number; readonly count: number; readonly wait_ms: number }
+    readonly answer: { readonly outcome: 'found'; readonly frames: readonly Uint8Array[]; readonly next: number; readonly more: boolean; readonly count: number; readonly over: boolean; readonly closed: string | undefined; readonly first: number | undefined }
+  }
   'waitpoint.close': {
     readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly waitpoint: string; readonly why: string }
     readonly answer: { readonly outcome: 'closed'; readonly replayed: boolean }
@@ -1800,6 +1820,349 @@ export const operationPlans: Plans = {
           "name": "signals",
           "type": "signal",
           "optional": false
+        }
+      ]
+    }
+  },
+  "stream.append": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "lease_id",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "epoch",
+        "type": "epoch",
+        "optional": false
+      },
+      {
+        "name": "type",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "mode",
+        "type": "frame_mode",
+        "optional": false
+      },
+      {
+        "name": "encoding",
+        "type": "frame_encoding",
+        "optional": false
+      },
+      {
+        "name": "correlation",
+        "type": "correlation",
+        "optional": true
+      },
+      {
+        "name": "seq",
+        "type": "frame_number",
+        "optional": true
+      },
+      {
+        "name": "payload",
+        "type": "frame",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "appended": [
+        {
+          "name": "number",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "count",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "stream.read": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "from",
+        "type": "frame_number",
+        "optional": false
+      },
+      {
+        "name": "to",
+        "type": "frame_number",
+        "optional": true
+      },
+      {
+        "name": "count",
+        "type": "frame_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "found": [
+        {
+          "name": "frames",
+          "type": "blobs",
+          "optional": false
+        },
+        {
+          "name": "next",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "more",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "count",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "over",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "closed",
+          "type": "text",
+          "optional": true
+        },
+        {
+          "name": "first",
+          "type": "int",
+          "optional": true
+        }
+      ]
+    }
+  },
+  "stream.summarize": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "lease_id",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "epoch",
+        "type": "epoch",
+        "optional": false
+      },
+      {
+        "name": "type",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "correlation",
+        "type": "correlation",
+        "optional": true
+      },
+      {
+        "name": "seq",
+        "type": "frame_number",
+        "optional": true
+      },
+      {
+        "name": "payload",
+        "type": "frame",
+        "optional": false
+      },
+      {
+        "name": "base",
+        "type": "summary_version",
+        "optional": false
+      },
+      {
+        "name": "document",
+        "type": "document",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "summarized": [
+        {
+          "name": "number",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "count",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "version",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ],
+      "conflict": [
+        {
+          "name": "version",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "document",
+          "type": "bytes",
+          "optional": true
+        }
+      ]
+    }
+  },
+  "stream.summary": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "found": [
+        {
+          "name": "version",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "updated_at",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "document",
+          "type": "bytes",
+          "optional": false
+        }
+      ],
+      "absent": []
+    }
+  },
+  "stream.tail": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "after",
+        "type": "frame_cursor",
+        "optional": false
+      },
+      {
+        "name": "count",
+        "type": "frame_count",
+        "optional": false
+      },
+      {
+        "name": "wait_ms",
+        "type": "tail_ms",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "found": [
+        {
+          "name": "frames",
+          "type": "blobs",
+          "optional": false
+        },
+        {
+          "name": "next",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "more",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "count",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "over",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "closed",
+          "type": "text",
+          "optional": true
+        },
+        {
+          "name": "first",
+          "type": "int",
+          "optional": true
         }
       ]
     }

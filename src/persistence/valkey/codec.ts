@@ -81,6 +81,8 @@ function decodeValue(type: string, value: Reply): unknown {
       return value === 1
     case 'list':
       return expectList(value, type).map(text)
+    case 'blobs':
+      return expectList(value, type)
     case 'map':
       return decodeMap(expectList(value, type))
     default:

@@ -292,6 +292,7 @@ function readNotice(partition: number | undefined, message: string): StoreNotice
     return { notice: 'lane', partition, lane: lane[2] as string, inMs: Number(lane[1]) }
   }
   if (message === 'events') return { notice: 'events', partition }
-  const ended = /^ended (\S+)$/.exec(message)
-  return ended === null ? undefined : { notice: 'ended', partition, local: ended[1] as string }
+  const about = /^(ended|frames) (\S+)$/.exec(message)
+  if (about === null) return undefined
+  return { notice: about[1] as 'ended' | 'frames', partition, local: about[2] as string }
 }

@@ -2,8 +2,17 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type RunningServer, startServer } from '../../../scripts/servers.ts'
 import { isEngineError } from '../../../src/errors.ts'
+import type { EngineBackend } from '../../../src/persistence/backend.ts'
 import { classifyFault, faultError } from '../../../src/persistence/valkey/fault.ts'
-import { claimIds, claimOne, refusal, submit, submitAndClaim } from '../../support/executions.ts'
+import {
+  claimIds,
+  claimOne,
+  frame,
+  refusal,
+  submit,
+  submitAndClaim,
+  textsOf,
+} from '../../support/executions.ts'
 import { startProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
 import { plainClient, timed, useStores } from '../../support/valkey-server.ts'
 
@@ -24,6 +33,19 @@ afterEach(async () => {
   await proxy.stop()
   await server.stop()
 })
+
+/** A reader who has read all there is, and waits for more. */
+async function tailing(backend: EngineBackend) {
+  const { executionId, handle } = await submitAndClaim(backend)
+  const tail = (after: number) =>
+    backend.tailStream(executionId, 0, { after, waitMs: 30_000, count: 10 })
+  const first = tail(0)
+  await backend.appendFrame(handle, frame('first'))
+  expect(textsOf(await first)).toEqual(['first'])
+  const waiting = tail(1)
+  await backend.sweep(0)
+  return { handle, waiting }
+}
 
 describe('A server that is gone', () => {
   test('ends a call with connection_timeout within its time', async () => {
@@ -78,6 +100,17 @@ describe('A server that is gone', () => {
     const id = await submit(peer.backend)
     proxy.lead(server.port)
     expect(await waiting).toEqual([id])
+  })
+
+  test('wakes a tail that waits when it is back, even when the news was lost', async () => {
+    const { backend, namespace } = await open({ url })
+    const peer = await open({ url: server.url, namespace })
+    const { handle, waiting } = await tailing(backend)
+    proxy.lead(undefined)
+    proxy.cut()
+    await peer.backend.appendFrame(handle, frame('missed'))
+    proxy.lead(server.port)
+    expect(textsOf(await waiting)).toEqual(['missed'])
   })
 
   test('does not spoil the waits of later claims', async () => {
@@ -177,6 +210,15 @@ describe('A silent connection', () => {
     proxy.silence()
     const id = await submit(peer.backend)
     expect(await timed([0, 5000], () => waiting)).toEqual([id])
+  })
+
+  test('is noticed by a tail that waits, which then finds what it missed', async () => {
+    const { backend, namespace } = await open({ url, silenceMs })
+    const peer = await open({ url: server.url, namespace })
+    const { handle, waiting } = await tailing(backend)
+    proxy.silence()
+    await peer.backend.appendFrame(handle, frame('missed'))
+    expect(textsOf(await timed([0, 5000], () => waiting))).toEqual(['missed'])
   })
 
   test('of a server that hangs ends calls in time, and goes on when the server does', async () => {

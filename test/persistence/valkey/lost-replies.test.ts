@@ -7,9 +7,12 @@ import {
   bytes,
   claimOne,
   describeOne,
+  frame,
+  readAll,
   refusal,
   stateOf,
   submit,
+  textsOf,
   work,
 } from '../../support/executions.ts'
 import { plainClient, useServer, useStores } from '../../support/valkey-server.ts'
@@ -157,6 +160,35 @@ describe('With every first reply lost', () => {
     expect(await backend.submit(submission)).toEqual({ outcome: 'duplicate', executionId })
     const claimed = await claimOne(backend)
     expect(Buffer.compare(claimed.input, input)).toBe(0)
+  })
+
+  test('numbered frames are appended once, also as whole batches', async () => {
+    const { backend } = await open({ url: at.server.url, wrapConnection: losing })
+    const { executionId } = await backend.submit(work())
+    const { handle } = await claimOne(backend)
+    for (let sent = 0; sent < 300; sent += 100) {
+      const outcomes = await Promise.all(
+        Array.from({ length: 100 }, (_, position) => {
+          const seq = sent + position + 1
+          return backend.appendFrame(handle, frame(String(seq), { seq }))
+        }),
+      )
+      expect(outcomes.map(({ number }) => number)).toEqual(
+        Array.from({ length: 100 }, (_, position) => sent + position + 1),
+      )
+    }
+    for (const seq of [301, 302]) {
+      await backend.appendFrame(handle, frame(`{"k${seq}":1}`, { mode: 'summary', seq }))
+    }
+    await backend.complete(handle)
+    const page = await readAll(backend, executionId)
+    expect(page).toMatchObject({ frameCount: 302, closedReason: 'attempt_success' })
+    const wanted = Array.from({ length: 300 }, (_, position) => String(position + 1))
+    expect(textsOf(page)).toEqual([...wanted, '{"k301":1}', '{"k302":1}'])
+    expect(await backend.readSummary(executionId, 0)).toMatchObject({
+      document: '{"k301":1,"k302":1}',
+      version: 2,
+    })
   })
 
   test('a batch is applied once', async () => {

@@ -20,8 +20,8 @@ export function refusalChangesNothing(performed: Performed): string | undefined 
 /** What was due touches the execution and its places in what executions share. */
 function strangerChanged({ before, after }: Performed, id: string): string | undefined {
   for (const key of new Set([...before.dump.keys(), ...after.dump.keys()])) {
-    const isOwn = key.endsWith(`:${id}`)
-    const isOthers = /^(x|in|out|note|tags|attempts|key):/.test(key)
+    const isOwn = key.split(':')[1] === id
+    const isOthers = /^(x|in|out|note|tags|attempts|key|streams|frames|live|summary):/.test(key)
     const isFixed = key === 'lanes' || key === 'config' || key === 'executions'
     if (isOwn || !(isOthers || isFixed)) continue
     const [was, is] = [before.dump.get(key), after.dump.get(key)]

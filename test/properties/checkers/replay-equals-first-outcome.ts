@@ -38,10 +38,14 @@ function withoutSleepers({ dump, text }: Stored): string {
     : text
 }
 
+/** A sweep does a part of the work each time; a frame without a number is one more frame. */
+function doesMore({ name, args }: Performed['call']): boolean {
+  return name === 'partition.sweep' || ('seq' in args && args.seq === undefined)
+}
+
 function repeatProblem({ call, answer, before, after, earlier, isAgain }: Performed) {
   const first = earlier.at(-1)
-  // A sweep does a part of the work each time.
-  if (!isAgain || first === undefined || call.name === 'partition.sweep') return undefined
+  if (!isAgain || first === undefined || doesMore(call)) return undefined
   if (withoutSleepers(before) !== withoutSleepers(after)) {
     return `${call.name} again changed something`
   }

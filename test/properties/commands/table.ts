@@ -18,6 +18,7 @@ import {
   watch,
 } from './operator.ts'
 import { cancel, complete, delay, fail, progress, settleTwice } from './settle.ts'
+import { append, readStream, readSummary, summarize, tail } from './stream.ts'
 import { submit } from './submit.ts'
 
 export type Command = (choices: Choices, world: World) => readonly Step[]
@@ -84,6 +85,11 @@ const weights: readonly (readonly [number, Command])[] = [
   [1, open],
   [3, whenKnown(watch)],
   [4, look],
+  [9, whenHeld(append)],
+  [4, whenHeld(summarize)],
+  [3, whenKnown(readStream)],
+  [4, whenKnown(tail)],
+  [2, whenKnown(readSummary)],
   [4, repeatEarlier],
   [3, readEvents],
   [3, followEvents],

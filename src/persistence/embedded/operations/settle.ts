@@ -9,6 +9,7 @@ import { finish } from '../finish.ts'
 import { gateFacts } from '../gates.ts'
 import { logAttempt } from '../lease.ts'
 import { retryAtMs } from '../retry.ts'
+import { closeStream } from '../stream.ts'
 import { applyEvent, commit, noFacts } from '../transition.ts'
 
 const retryLeft: ReadonlySet<Fact> = new Set(['retryLeft'] as const)
@@ -69,6 +70,7 @@ export function fail(
   }
   settle(x, 'fail', args.digest, `retry ${retryAt}`)
   logAttempt(keyspace, x, args.class, nowMs)
+  closeStream(call, x, 'attempt_failure')
   f.class = args.class
   f.retries = (f.retries ?? 0) + 1
   f.not_before = retryAt

@@ -18,6 +18,7 @@ import {
 import { listPartition, openPartition, sweep } from './partition.ts'
 import { cancel, complete, delay, fail, progress } from './settle.ts'
 import { deliver, listSignals, observeSignals } from './signal.ts'
+import { append, read, readSummary, summarize, tail } from './stream.ts'
 import { submit } from './submit.ts'
 import { resumeExecution, suspend } from './suspend.ts'
 import { allow, listSuspended } from './suspended.ts'
@@ -70,4 +71,9 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'waitpoint.close': closePending,
   'waitpoint.create': createWaitpoint,
   'waitpoint.list': listWaitpoints,
+  'stream.append': append,
+  'stream.read': read,
+  'stream.summarize': summarize,
+  'stream.summary': readSummary,
+  'stream.tail': tail,
 }

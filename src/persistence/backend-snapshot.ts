@@ -1,0 +1,83 @@
+// What readers of an execution get: everything small about it, and how it ended.
+import type { ExecutionId, LaneId } from '../ids.ts'
+import type { FailureClass } from '../limits.ts'
+import type { PublicState } from '../machines/execution.ts'
+import type { LeafName } from '../machines/generated/lifecycle.ts'
+import type { CapabilitySet, ClaimedExecution, FailureReason } from './backend.ts'
+
+/** An attempt that ended without ending the execution. */
+export interface EndedAttempt {
+  readonly attempt: number
+  readonly type: ClaimedExecution['attemptType']
+  readonly epoch: number
+  readonly worker: string
+  readonly startedAtMs: number
+  readonly endedAtMs: number
+  /** A failure class, `expired` or `revoked` for a lost lease, or how a replayed run had ended. */
+  readonly how: string
+}
+
+/** What an execution waits for, or waited for last. */
+export interface SuspensionSnapshot {
+  readonly suspensionId: string
+  readonly reason: string
+  readonly suspendedAtMs: number
+  readonly timeoutAtMs: number | undefined
+  readonly onTimeout: string
+  readonly pointer: string | undefined
+  readonly signalCount: number
+  readonly waitpointIds: readonly string[]
+  readonly closedAtMs: number | undefined
+  /** How it ended: `resumed`, `operator_resume`, `timed_out_fail`, `cancelled`, `expired`… */
+  readonly closeReason: string | undefined
+}
+
+/** Everything small about one execution, read in one step. */
+export interface ExecutionSnapshot {
+  readonly executionId: ExecutionId
+  readonly lane: LaneId
+  readonly task: string
+  readonly state: LeafName
+  readonly publicState: PublicState
+  readonly priority: number
+  readonly createdAtMs: number
+  readonly updatedAtMs: number
+  readonly endedAtMs: number | undefined
+  readonly startsAtMs: number | undefined
+  readonly deadlineAtMs: number | undefined
+  readonly blockedBy: string | undefined
+  /** Why it ended: a short word such as `failed`, `deadline`, `max_reclaims_exceeded`. */
+  readonly reason: string | undefined
+  readonly failureClass: FailureClass | undefined
+  readonly totalAttempts: number
+  readonly currentAttempt: { readonly attempt: number; readonly startedAtMs: number } | undefined
+  readonly currentLease:
+    | { readonly epoch: number; readonly worker: string; readonly expiresAtMs: number }
+    | undefined
+  readonly retries: number
+  readonly reclaims: number
+  readonly replays: number
+  readonly progress: { readonly percent: number | undefined; readonly message: string | undefined }
+  readonly capabilities: CapabilitySet
+  readonly tags: Readonly<Record<string, string>>
+  readonly endedAttempts: readonly EndedAttempt[]
+  /** The latest suspension. */
+  readonly suspension: SuspensionSnapshot | undefined
+}
+
+/** How an execution ended, with its result or its failure. */
+export type ExecutionEnding =
+  | { readonly outcome: 'completed'; readonly result: Uint8Array | undefined }
+  | {
+      readonly outcome: 'failed'
+      readonly reason: string
+      readonly failureClass: FailureClass | undefined
+      readonly failure: FailureReason | undefined
+    }
+  | { readonly outcome: 'cancelled'; readonly reason: string; readonly message: string }
+  | { readonly outcome: 'expired'; readonly reason: string }
+  | { readonly outcome: 'skipped'; readonly reason: string }
+
+export type WatchOutcome =
+  | { readonly outcome: 'pending'; readonly state: LeafName }
+  | ExecutionEnding
