@@ -32,6 +32,7 @@ function check(): { readonly status: number | null; readonly stale: readonly str
 const generated = [
   'lua/generated/lifecycle.lua',
   'lua/generated/limits.lua',
+  'lua/generated/sources.lua',
   'src/machines/generated/lifecycle.ts',
   'docs/reference/lifecycle.md',
   'src/persistence/generated/operations.ts',
@@ -52,9 +53,10 @@ describe('The generator', () => {
   })
 
   it.each([
-    ['the lifecycle', 'src/machines/execution.ts', "'Waits for signals.'", "'Sleeps.'", [3]],
+    ['the lifecycle', 'src/machines/execution.ts', "'Waits for signals.'", "'Sleeps.'", [4]],
     ['a limit', 'src/limits.ts', 'word: 64', 'word: 63', [1]],
-    ['a contract', 'lua/ops/execution/watch.lua', '"id:id"', '"name:id"', [4]],
+    ['a source', 'src/machines/sources.ts', "fail: 'worker'", "fail: 'clock'", [2]],
+    ['a contract', 'lua/ops/execution/watch.lua', '"id:id"', '"name:id"', [5]],
     ['any Lua module', 'lua/lib/keys.lua', '"x:"', '"y:"', []],
   ])('finds what follows from %s stale after a change', { timeout: timeoutMs }, (...change) => {
     const [, path, before, after, following] = change

@@ -65,10 +65,10 @@ export const mutations: readonly Mutation[] = [
     after: 'if retries >= policy.attempts then',
   },
   {
-    name: 'a line of the feed is left with an odd length',
+    name: 'the feed tells a failure by the reason of an earlier end',
     module: 'lib.feed',
-    before: '  if #line % 2 == 1 then',
-    after: '  if false then',
+    before: 'fail = "class"',
+    after: 'fail = "reason"',
   },
   {
     name: 'a settle that is repeated is written again',
