@@ -72,7 +72,7 @@ function feed.moved(x, event)
     attempt_text, fence_text = text_of_attempt(attempt_text), text_of_epoch(fence_text)
   end
   if x.by ~= nil then
-    by = "|" .. x.by
+    by, x.by = "|" .. x.by, nil
   elseif by == "worker" then
     by = f.worker
   end

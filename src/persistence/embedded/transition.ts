@@ -121,6 +121,7 @@ export function commit(call: CallContext, x: Execution): void {
   else if (timedIndexes.has(to.index)) wake.lane(f.lane, to.score)
   if (x.event !== undefined) call.feed.moved({ id, fields: f }, x.event, x.by)
   x.event = undefined
+  x.by = undefined
 }
 
 /** Enters a stored execution into its index, the listing, the timers and the leases. */
