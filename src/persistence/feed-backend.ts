@@ -7,7 +7,7 @@ import type { EventSource } from '../machines/sources.ts'
 export type { EventSource }
 
 /** What the feed tells of: every move of the lifecycle, and that an execution was forgotten. */
-export type FeedEventName = Exclude<ExecutionEventName, 'renew' | 'progress'> | 'purge'
+export type FeedEventName = Exclude<ExecutionEventName, 'renew' | 'progress'> | 'purge' | 'signal'
 
 /** Something that happened to an execution. */
 export interface LifecycleEvent {
