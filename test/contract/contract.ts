@@ -25,6 +25,7 @@ import { describeStreamEnds } from './stream-ends.ts'
 import { describeStreams } from './streams.ts'
 import { describeSubmit } from './submit.ts'
 import { describeSummaries } from './summaries.ts'
+import { describeSuspend } from './suspend.ts'
 import { describeTails } from './tails.ts'
 import { describeUnavailable } from './unavailable.ts'
 import { describeValidation } from './validation.ts'
@@ -61,6 +62,7 @@ export function describeContract(flavour: FlavourName): void {
     describeUnavailable(open)
     describeFeed(open)
     describeFeedTrimming(open)
+    describeSuspend(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }

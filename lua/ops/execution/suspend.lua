@@ -170,7 +170,7 @@ end
 -- An equal call under the same lease that was answered with signals, or nil.
 local function satisfied_before(x, arg)
   local s = suspension.load(x)
-  if s ~= nil and s.f.id == arg.suspension and s.f.attempt == x.f.attempt then
+  if s ~= nil and s.f.id == arg.suspension and s.f.epoch == x.f.epoch then
     return op.outcome("satisfied", { signals = rows_of(x, s), replayed = true })
   end
 end

@@ -199,7 +199,7 @@ export function suspend(call: CallContext, args: Suspend): Answer<'execution.sus
   if ('answer' in checked) return checked.answer
   const { x } = checked
   const before = loadSuspension(x)
-  if (before?.f.get('id') === args.suspension && before.f.get('attempt') === String(x.f.attempt)) {
+  if (before?.f.get('id') === args.suspension && before.f.get('epoch') === String(x.f.epoch)) {
     return { outcome: 'satisfied', signals: rowsOf(x, before), replayed: true }
   }
   const atMs = deadlineOf(args, call.nowMs)
