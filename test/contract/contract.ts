@@ -30,6 +30,7 @@ import { describeTails } from './tails.ts'
 import { describeUnavailable } from './unavailable.ts'
 import { describeValidation } from './validation.ts'
 import { describeWaiting } from './waiting.ts'
+import { describeWaitpoints } from './waitpoints.ts'
 
 /** Holds one flavour of backend to the whole contract. */
 export function describeContract(flavour: FlavourName): void {
@@ -63,6 +64,7 @@ export function describeContract(flavour: FlavourName): void {
     describeFeed(open)
     describeFeedTrimming(open)
     describeSuspend(open)
+    describeWaitpoints(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }

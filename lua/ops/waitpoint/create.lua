@@ -4,6 +4,14 @@ local keyring = require("lib.keyring")
 local op = require("lib.op")
 local waitpoints = require("lib.waitpoints")
 
+-- Whether the call was answered with this waitpoint before, and it is still worth something.
+local function is_repeated(x, known, arg)
+  return known.state == "pending"
+    and known.key == arg.key
+    and known.scope == arg.scope
+    and waitpoints.alive(x, known)
+end
+
 return op.define({
   name = "waitpoint.create",
   events = {},
@@ -26,7 +34,7 @@ return op.define({
     end
     local known = waitpoints.load(x, arg.waitpoint)
     if known then
-      if known.state ~= "pending" or known.key ~= arg.key then
+      if not is_repeated(x, known, arg) then
         return op.refuse("waitpoint_already_exists", { waitpoint = arg.waitpoint })
       end
       return op.outcome("created", { expires_at = known.expires_at, replayed = true })

@@ -1,17 +1,30 @@
 // Waitpoints: issuing one before its suspension, closing it, and reading all of them.
 import type { Answer, Arguments } from '../../contract.ts'
-import { readWaitpoint } from '../../waitpoint-record.ts'
+import { readWaitpoint, type Waitpoint } from '../../waitpoint-record.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { checkFence } from '../fence.ts'
 import { isCurrentKey } from '../keyring.ts'
+import type { Execution } from '../record.ts'
 import { signalRow } from '../signals.ts'
 import {
   closeWaitpoint,
   hasRoom,
+  isAlive,
   loadWaitpoint,
   newWaitpoint,
   saveWaitpoint,
 } from '../waitpoints.ts'
+
+/** Whether the call was answered with this waitpoint before, and it is still worth something. */
+function isRepeated(
+  x: Execution,
+  known: Waitpoint,
+  { key, scope }: Arguments<'waitpoint.create'>,
+): boolean {
+  return (
+    known.state === 'pending' && known.key === key && known.scope === scope && isAlive(x, known)
+  )
+}
 
 export function createWaitpoint(
   call: CallContext,
@@ -23,7 +36,7 @@ export function createWaitpoint(
   const { waitpoint: id, key, kid, scope, expires_ms: expiresMs } = args
   const known = loadWaitpoint(x, id)
   if (known !== undefined) {
-    if (known.state !== 'pending' || known.key !== key) {
+    if (!isRepeated(x, known, args)) {
       return refuse('waitpoint_already_exists', { waitpoint: id })
     }
     return { outcome: 'created', expires_at: known.expires_at, replayed: true }
