@@ -7,6 +7,7 @@ import { describeDeadlines } from './deadlines.ts'
 import { describeDelay } from './delay.ts'
 import { describeFeed } from './feed.ts'
 import { describeFeedTrimming } from './feed-trimming.ts'
+import { describeEarlySignals } from './early-signals.ts'
 import { describeFence } from './fence.ts'
 import { describeGrants } from './grants.ts'
 import { describeIdempotency } from './idempotency.ts'
@@ -65,6 +66,7 @@ export function describeContract(flavour: FlavourName): void {
     describeFeedTrimming(open)
     describeSuspend(open)
     describeWaitpoints(open)
+    describeEarlySignals(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }
