@@ -35,6 +35,8 @@ const textArguments = new Set([
   'frame_mode',
   'frame_encoding',
   'correlation',
+  'signal_source',
+  'signal_category',
 ])
 
 const bytesArguments = new Set(['input', 'failure', 'signal_payload', 'frame', 'document'])

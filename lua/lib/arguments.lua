@@ -216,6 +216,19 @@ local decoders = {
     end
     return word(text)
   end,
+  -- Nobody outside may look like the engine's own signals.
+  signal_source = function(text)
+    if text == "engine" then
+      return nil, "is the engine's own"
+    end
+    return word(text)
+  end,
+  signal_category = function(text)
+    if text == "timeout" then
+      return nil, "is the engine's own"
+    end
+    return word(text)
+  end,
   signal_payload = function(text)
     if #text > limits.signal_payload_bytes then
       return nil, "is larger than 64 KiB"

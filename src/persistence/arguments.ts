@@ -91,6 +91,8 @@ const checks: Readonly<Record<string, Check>> = {
   label: (value) => textCheck(bytesMax.label)(value),
   signal_name: (value) =>
     String(value).startsWith('__') ? 'begins with two underscores' : wordProblem(value),
+  signal_source: (value) => (value === 'engine' ? "is the engine's own" : wordProblem(value)),
+  signal_category: (value) => (value === 'timeout' ? "is the engine's own" : wordProblem(value)),
   signal_payload: bytesCheck(bytesMax.signalPayload),
   retry: (value) =>
     typeof value === 'string' && parseRetryPolicy(value) !== undefined
@@ -98,7 +100,7 @@ const checks: Readonly<Record<string, Check>> = {
       : 'is not a retry policy',
 }
 
-const pointPattern = /^[\w-]{22}(?: (\S+) [\w-]{1,32})?$/
+const pointPattern = /^[\w-]{22}(?: ([^ ]+) [\w-]{1,32})?$/
 
 /** Waitpoints of a suspension: ids of issued ones; id, key and signing key of new ones. */
 function isPoints(value: unknown): boolean {

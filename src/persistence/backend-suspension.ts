@@ -130,9 +130,9 @@ export interface SignalDelivery {
   readonly signalId?: string | undefined
   /** One word. Default: the waitpoint's key. */
   readonly name?: string | undefined
-  /** One word. Default `custom`. */
+  /** One word but `timeout`, which is the engine's own. Default `custom`. */
   readonly category?: string | undefined
-  /** One word. Default `external_api`. */
+  /** One word but `engine`. Default `external_api`. */
   readonly source?: SignalSource | undefined
   /** Who sends, at most 256 bytes. */
   readonly identity?: string | undefined

@@ -5,9 +5,9 @@ import { describeBytes } from './bytes.ts'
 import { describeClaim } from './claim.ts'
 import { describeDeadlines } from './deadlines.ts'
 import { describeDelay } from './delay.ts'
+import { describeEarlySignals } from './early-signals.ts'
 import { describeFeed } from './feed.ts'
 import { describeFeedTrimming } from './feed-trimming.ts'
-import { describeEarlySignals } from './early-signals.ts'
 import { describeFence } from './fence.ts'
 import { describeGrants } from './grants.ts'
 import { describeIdempotency } from './idempotency.ts'
@@ -22,6 +22,7 @@ import { describeRepetition } from './repetition.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
 import { describeSettleReplay } from './settle-replay.ts'
+import { describeSignals } from './signals.ts'
 import { describeStreamEnds } from './stream-ends.ts'
 import { describeStreams } from './streams.ts'
 import { describeSubmit } from './submit.ts'
@@ -67,6 +68,7 @@ export function describeContract(flavour: FlavourName): void {
     describeSuspend(open)
     describeWaitpoints(open)
     describeEarlySignals(open)
+    describeSignals(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }

@@ -45,6 +45,8 @@ const fitting: Readonly<Record<string, unknown>> = {
   secret: 's'.repeat(43),
   label: '',
   signal_name: 'approved',
+  signal_source: 'webhook',
+  signal_category: 'approval',
   signal_payload: new Uint8Array(1),
 }
 
@@ -89,6 +91,8 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
   secret: ['', 's'.repeat(42), 's'.repeat(173), `${'s'.repeat(43)}+`, 5],
   label: ['x'.repeat(257), 'é'.repeat(129), 5],
   signal_name: ['', '__timeout', 'two words', 5],
+  signal_source: ['', 'engine', 'two words', 5],
+  signal_category: ['', 'timeout', 'two words', 5],
   signal_payload: ['text', new Uint8Array(bytesMax.signalPayload + 1)],
 }
 

@@ -42,6 +42,8 @@ export function fittingArguments(
     secret: ['s'.repeat(43)],
     label: ['', 'somebody'],
     signal_name: ['approved'],
+    signal_source: ['webhook', 'operator'],
+    signal_category: ['approval'],
     signal_payload: [Buffer.from('payload')],
     allowance: [5],
     allowance_ms: [1000],

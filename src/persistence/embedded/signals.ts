@@ -28,7 +28,8 @@ const absent = ','
 
 const sized = (text: string) => `${Buffer.byteLength(text)}:${text}`
 
-const pattern = /^(\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\d+) (\S+) (\S+) (\S+) (?=\d)/
+// Words may hold what JavaScript takes for white space and the engine does not.
+const pattern = /^(?:[^ ]+ ){10}(?=\d)/
 
 /** Texts that carry their length in bytes. */
 function readTexts(bytes: Buffer): string[] {
@@ -44,11 +45,11 @@ function readTexts(bytes: Buffer): string[] {
 }
 
 function readSignal(position: number, record: string): Signal {
-  const parts = pattern.exec(record)
-  invariant(parts !== null, `signal ${position} cannot be read`)
-  const [head, id, waitpoint, name, category, source, encoding, accepted, created, effect, digest] =
-    parts as unknown as string[]
-  const texts = readTexts(Buffer.from(record.slice(head?.length)))
+  const [head] = pattern.exec(record) ?? []
+  invariant(head !== undefined, `signal ${position} cannot be read`)
+  const [id, waitpoint, name, category, source, encoding, accepted, created, effect, digest] =
+    head.split(' ')
+  const texts = readTexts(Buffer.from(record.slice(head.length)))
   return {
     position,
     id: id as string,

@@ -1702,12 +1702,12 @@ export const operationPlans: Plans = {
       },
       {
         "name": "category",
-        "type": "word",
+        "type": "signal_category",
         "optional": false
       },
       {
         "name": "source",
-        "type": "word",
+        "type": "signal_source",
         "optional": false
       },
       {

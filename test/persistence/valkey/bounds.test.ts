@@ -113,6 +113,8 @@ const edges: Readonly<Record<string, readonly unknown[]>> = {
   secret: ['', 's'.repeat(42), 's'.repeat(43), 's'.repeat(172), 's'.repeat(173), '+'.repeat(43)],
   label: ['', 'a\u0000b', ...sized(256, 257, 258)],
   signal_name: [...words, '_', '__', '__timeout', '_a', ...sized(64, 65, 66)],
+  signal_source: [...words, 'engine', 'engine2', 'Engine', ...sized(64, 65, 66)],
+  signal_category: [...words, 'timeout', 'timeouts', ...sized(64, 65, 66)],
   signal_payload: [0, 1, bytesMax.signalPayload, bytesMax.signalPayload + 1].map((size) =>
     Buffer.alloc(size),
   ),
