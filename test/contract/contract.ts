@@ -22,6 +22,7 @@ import { describeRepetition } from './repetition.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
 import { describeSettleReplay } from './settle-replay.ts'
+import { describeSignalLimits } from './signal-limits.ts'
 import { describeSignals } from './signals.ts'
 import { describeStreamEnds } from './stream-ends.ts'
 import { describeStreams } from './streams.ts'
@@ -69,6 +70,7 @@ export function describeContract(flavour: FlavourName): void {
     describeWaitpoints(open)
     describeEarlySignals(open)
     describeSignals(open)
+    describeSignalLimits(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }
