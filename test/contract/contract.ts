@@ -19,6 +19,7 @@ import { describePartitions } from './partitions.ts'
 import { describeRaces } from './races.ts'
 import { describeReads } from './reads.ts'
 import { describeRepetition } from './repetition.ts'
+import { describeResumeConditions } from './resume-conditions.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
 import { describeSettleReplay } from './settle-replay.ts'
@@ -30,6 +31,7 @@ import { describeSubmit } from './submit.ts'
 import { describeSummaries } from './summaries.ts'
 import { describeSuspend } from './suspend.ts'
 import { describeTails } from './tails.ts'
+import { describeSuspensionTimeouts } from './suspension-timeouts.ts'
 import { describeUnavailable } from './unavailable.ts'
 import { describeValidation } from './validation.ts'
 import { describeWaiting } from './waiting.ts'
@@ -71,6 +73,8 @@ export function describeContract(flavour: FlavourName): void {
     describeEarlySignals(open)
     describeSignals(open)
     describeSignalLimits(open)
+    describeResumeConditions(open)
+    describeSuspensionTimeouts(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }
