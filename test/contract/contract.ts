@@ -15,10 +15,12 @@ import { describeLanes } from './lanes.ts'
 import { describeLeases } from './leases.ts'
 import { describeMatching } from './matching.ts'
 import { describeOperator } from './operator.ts'
+import { describeOperatorResume } from './operator-resume.ts'
 import { describePartitions } from './partitions.ts'
 import { describeRaces } from './races.ts'
 import { describeReads } from './reads.ts'
 import { describeRepetition } from './repetition.ts'
+import { describeResume } from './resume.ts'
 import { describeResumeConditions } from './resume-conditions.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
@@ -31,6 +33,7 @@ import { describeSubmit } from './submit.ts'
 import { describeSummaries } from './summaries.ts'
 import { describeSuspend } from './suspend.ts'
 import { describeTails } from './tails.ts'
+import { describeSuspendRefusals } from './suspend-refusals.ts'
 import { describeSuspensionTimeouts } from './suspension-timeouts.ts'
 import { describeUnavailable } from './unavailable.ts'
 import { describeValidation } from './validation.ts'
@@ -69,12 +72,15 @@ export function describeContract(flavour: FlavourName): void {
     describeFeed(open)
     describeFeedTrimming(open)
     describeSuspend(open)
+    describeSuspendRefusals(open)
     describeWaitpoints(open)
     describeEarlySignals(open)
     describeSignals(open)
     describeSignalLimits(open)
     describeResumeConditions(open)
     describeSuspensionTimeouts(open)
+    describeResume(open)
+    describeOperatorResume(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }

@@ -60,7 +60,7 @@ export function describeSignalLimits(open: Open): void {
       ['a correlation of 257 bytes', { correlationId: 'c'.repeat(257) }],
       ['a key of 257 bytes', { idempotencyKey: 'k'.repeat(257) }],
       ['an id of 21 characters', { signalId: 'x'.repeat(21) }],
-      ['an id that is no id', { signalId: 'timeout:' + 'x'.repeat(14) }],
+      ['an id that is no id', { signalId: `timeout:${'x'.repeat(14)}` }],
       ['a time that is none', { createdAtMs: -1 }],
       ['a payload that is no bytes', { payload: 'text' as unknown as Uint8Array }],
     ])('is not %s', async (_what, signal) => {
