@@ -51,16 +51,26 @@ local function read_names(text)
   return names
 end
 
+-- Words that no sender may use: whoever waits for one would wait for ever.
+local function is_reserved(letter, text)
+  if letter == "n" then
+    return ("," .. text):find(",__", 1, true) ~= nil
+  end
+  return text == (letter == "c" and "timeout" or "engine")
+end
+
 local function read_field(match, letter, text)
   if letter == "n" then
     local why
     match.names, why = read_names(text)
-    return why
+    return why or is_reserved(letter, text) and "reserved_word" or nil
   elseif letter == "r" then
     match.correlation = percent_decode(text)
     return match.correlation == nil and "invalid_correlation_id" or nil
   elseif not is_word(text) then
     return "not_a_word"
+  elseif is_reserved(letter, text) then
+    return "reserved_word"
   end
   match[letter == "c" and "category" or "source"] = text
 end

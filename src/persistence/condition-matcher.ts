@@ -1,7 +1,7 @@
 // The parts of a resume condition as callers write them: what is wrong with them, and matchers.
 import { EngineError } from '../errors.ts'
 import { bytesMax } from '../limits.ts'
-import { type ConditionRule, percentEncode } from './condition-node.ts'
+import { type ConditionRule, isReserved, percentEncode } from './condition-node.ts'
 import { wordProblem } from './word.ts'
 
 /** Rules that only what callers write can break: the stored text has no words for it. */
@@ -65,9 +65,10 @@ export function listOf(value: unknown, path: string): readonly unknown[] {
 
 const isWellFormed = (text: string): boolean => Buffer.from(text).toString() === text
 
-function wordOf(value: unknown, path: string): string {
+function wordOf(value: unknown, path: string, letter: string): string {
   if (typeof value === 'string' && wordProblem(value) === undefined && isWellFormed(value)) {
-    return value
+    if (!isReserved(letter, value)) return value
+    return refuse('reserved_word', path, `is "${value}", which no sender may use`, { value })
   }
   const why = wordProblem(value) ?? 'must be well-formed text'
   return refuse('not_a_word', path, why, { given: shown(value) })
@@ -78,7 +79,7 @@ function namesOf(value: unknown, path: string): string {
   if (names.length === 0) refuse('empty_names', path, 'names nothing, so no signal would fit')
   const words = names.map((name, position) => {
     const at = `${path}[${position}]`
-    return name === '' ? refuse('empty_name', at, 'is an empty name') : wordOf(name, at)
+    return name === '' ? refuse('empty_name', at, 'is an empty name') : wordOf(name, at, 'n')
   })
   return [...new Set(words)].join(',')
 }
@@ -101,6 +102,8 @@ export function matcherOf(value: unknown, path: string): string {
   ] as const
   const texts = parts
     .filter(([, field]) => match[field] !== undefined)
-    .map(([letter, field, read]) => letter + read(match[field], inside(path, field)))
+    .map(([mark, field, read]) => {
+      return mark + read(match[field], inside(path, field), mark.charAt(0))
+    })
   return texts.length === 0 ? '*' : texts.join('|')
 }

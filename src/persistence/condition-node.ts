@@ -16,6 +16,7 @@ export type ConditionRule =
   | 'malformed'
   | 'misplaced_kind'
   | 'not_a_word'
+  | 'reserved_word'
   | 'too_many_signals'
   | 'unknown_waitpoint'
 
@@ -75,6 +76,12 @@ function percentDecode(text: string): string | undefined {
   }
 }
 
+/** Words that no sender may use: whoever waits for one would wait for ever. */
+export function isReserved(letter: string, word: string): boolean {
+  if (letter === 'n') return word.startsWith('__')
+  return word === (letter === 'c' ? 'timeout' : 'engine')
+}
+
 function readField(letter: string, text: string): NodeMatcher | ConditionRule {
   if (letter === 'r') {
     const correlation = percentDecode(text)
@@ -82,6 +89,7 @@ function readField(letter: string, text: string): NodeMatcher | ConditionRule {
   }
   const words = letter === 'n' ? text.split(',') : [text]
   if (words.some((word) => wordProblem(word) !== undefined)) return 'not_a_word'
+  if (words.some((word) => isReserved(letter, word))) return 'reserved_word'
   if (letter === 'n') return { names: words }
   return letter === 'c' ? { category: text } : { source: text }
 }

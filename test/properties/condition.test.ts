@@ -165,6 +165,7 @@ describe.each(['valkey', 'redis'] as const)('Lua on %s', { timeout: timeoutMs },
       'malformed',
       'misplaced_kind',
       'not_a_word',
+      'reserved_word',
       'too_many_signals',
       'unknown_waitpoint',
     ])
