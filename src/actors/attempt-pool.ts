@@ -21,6 +21,9 @@ export type Performed =
   /** The lease was given back already: the execution waits for signals. */
   | { readonly outcome: 'suspended' }
 
+/** An outcome that gives the lease back. */
+type Settling = Exclude<Performed, { readonly outcome: 'suspended' }>
+
 /** Runs the user's code for one attempt; must not reject. */
 export type Perform = (claimed: ClaimedExecution, signal: AbortSignal) => Promise<Performed>
 
@@ -49,8 +52,11 @@ type Timer = ReturnType<typeof setTimer>
 /** Our clock may run ahead of the server's: ask again when it did not agree. */
 const deadlineRetryMs = 50
 
+/** For what of a task still runs after the execution was suspended. */
+const suspendedError = () => new EngineError('execution_not_active', 'it waits for a signal')
+
 /** The work goes on at once, with whoever claims it. */
-const handedBack: Performed = { outcome: 'delayed', untilMs: 0 }
+const handedBack: Settling = { outcome: 'delayed', untilMs: 0 }
 
 export interface AttemptPoolOptions {
   readonly backend: PoolBackend
@@ -181,7 +187,8 @@ export class AttemptPool {
     // The next claim need not wait for the report: both go to the server together.
     this.performing -= 1
     this.waiting?.()
-    if (this.running.has(claimed.handle.opaque)) await this.settle(claimed, performed)
+    if (performed.outcome === 'suspended') abort.abort(suspendedError())
+    else if (this.running.has(claimed.handle.opaque)) await this.settle(claimed, performed)
   }
 
   private async perform(claimed: ClaimedExecution, signal: AbortSignal): Promise<Performed> {
@@ -193,7 +200,7 @@ export class AttemptPool {
     }
   }
 
-  private async settle({ handle }: ClaimedExecution, performed: Performed): Promise<void> {
+  private async settle({ handle }: ClaimedExecution, performed: Settling): Promise<void> {
     try {
       await settleOnce(this.options.backend, handle, performed)
     } catch (error) {
@@ -228,7 +235,7 @@ export class AttemptPool {
 async function settleOnce(
   backend: PoolBackend,
   handle: Handle,
-  performed: Performed,
+  performed: Settling,
 ): Promise<void> {
   switch (performed.outcome) {
     case 'completed':
@@ -239,8 +246,6 @@ async function settleOnce(
       return
     case 'delayed':
       await backend.delay(handle, performed.untilMs)
-      return
-    case 'suspended':
       return
   }
 }

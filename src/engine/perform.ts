@@ -1,6 +1,6 @@
 // Runs the user's code for one attempt and says what came of it.
 import type { Perform, Performed } from '../actors/attempt-pool.ts'
-import { EngineError, isEngineError } from '../errors.ts'
+import { isEngineError } from '../errors.ts'
 import { bytesMax } from '../limits.ts'
 import type { ClaimedExecution, EngineBackend } from '../persistence/backend.ts'
 import { Emitter } from './emitter.ts'
@@ -42,21 +42,64 @@ export function performer(options: PerformOptions): Perform {
       return failure(error, 'permanent')
     }
     return new Promise<Performed>((resolve, reject) => {
-      const suspended = new AbortController()
-      const parked = () => {
-        suspended.abort(new EngineError('execution_not_active', 'it waits for a signal'))
-        resolve({ outcome: 'suspended' })
-      }
-      const emitter = new Emitter(options.backend, claimed, codec)
-      const waits = new Waits({ ...options, claimed, parked })
-      const either = AbortSignal.any([signal, suspended.signal])
-      const context = taskContext(options.backend, claimed, either, { waits, emitter })
       // Once it is suspended, whatever the task still does is not this attempt's outcome.
-      run(task, context, input, codec)
-        // The stream closes with the attempt, so what was emitted comes first.
-        .finally(() => emitter.settled())
-        .then(resolve, reject)
+      const parked = () => resolve({ outcome: 'suspended' })
+      const attempt = new Attempt(options, claimed, parked)
+      // The stream closes with the attempt, so what was emitted comes first.
+      const settled = async (performed: Performed) => {
+        await attempt.settled()
+        return performed
+      }
+      run(task, attempt.context(signal), input, codec).then(settled).then(resolve, reject)
     })
+  }
+}
+
+/** What a task can do in one attempt; what it does not use is not made. */
+class Attempt {
+  private readonly options: PerformOptions
+  private readonly claimed: ClaimedExecution
+  private readonly parked: () => void
+  private emitter: Emitter | undefined
+  private waits: Waits | undefined
+
+  constructor(options: PerformOptions, claimed: ClaimedExecution, parked: () => void) {
+    this.options = options
+    this.claimed = claimed
+    this.parked = parked
+  }
+
+  context(signal: AbortSignal): TaskContext {
+    const { backend } = this.options
+    const { attempt, epoch, executionId, handle } = this.claimed
+    return {
+      executionId,
+      attempt,
+      epoch,
+      signal,
+      progress: (percent, message) => backend.progress(handle, Math.floor(percent), message),
+      waitFor: (name: string, options: WaitOptions = {}) =>
+        this.waiting().waitFor(name, options) as never,
+      waitpoint: (name, options = {}) => this.waiting().waitpoint(name, options),
+      emit: (type, payload, options) => this.emitting().emit(type, payload, options),
+    }
+  }
+
+  /** Resolves when nothing that was emitted is on its way any more. */
+  async settled(): Promise<void> {
+    await this.emitter?.settled()
+  }
+
+  private emitting(): Emitter {
+    const { backend, codec } = this.options
+    this.emitter ??= new Emitter(backend, this.claimed, codec)
+    return this.emitter
+  }
+
+  private waiting(): Waits {
+    const { claimed, parked } = this
+    this.waits ??= new Waits({ ...this.options, claimed, parked })
+    return this.waits
   }
 }
 
@@ -89,24 +132,6 @@ function completed(codec: Codec, output: unknown): Performed {
   } catch (error) {
     // Running again would give the same result, which cannot be stored either.
     return failure(error, 'permanent')
-  }
-}
-
-function taskContext(
-  backend: PerformBackend,
-  claimed: ClaimedExecution,
-  signal: AbortSignal,
-  { waits, emitter }: { readonly waits: Waits; readonly emitter: Emitter },
-): TaskContext {
-  return {
-    executionId: claimed.executionId,
-    attempt: claimed.attempt,
-    epoch: claimed.epoch,
-    signal,
-    progress: (percent, message) => backend.progress(claimed.handle, Math.floor(percent), message),
-    waitFor: (name: string, options: WaitOptions = {}) => waits.waitFor(name, options) as never,
-    waitpoint: (name, options = {}) => waits.waitpoint(name, options),
-    emit: (type, payload, options) => emitter.emit(type, payload, options),
   }
 }
 
