@@ -13,7 +13,7 @@ export function seedsOf(kinds: number, lengthMax: number): fc.Arbitrary<Seed[]> 
   // Without bias: small numbers would mean that most options are left out most of the time.
   const seed = fc.record({
     kind: fc.noBias(fc.nat(kinds - 1)),
-    picks: fc.noBias(fc.array(fc.nat(pickMax), { minLength: 5, maxLength: 5, size: 'max' })),
+    picks: fc.noBias(fc.array(fc.nat(pickMax), { minLength: 8, maxLength: 8, size: 'max' })),
   })
   return fc.noBias(fc.array(seed, { minLength: 0, maxLength: lengthMax, size: 'max' }))
 }

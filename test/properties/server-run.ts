@@ -7,8 +7,9 @@ import type { Answer, OperationName } from '../../src/persistence/contract.ts'
 import type { Reply } from '../../src/persistence/valkey/codec.ts'
 import type { Connection } from '../../src/persistence/valkey/connection.ts'
 import { openValkeyStore, ValkeyStore } from '../../src/persistence/valkey/valkey-store.ts'
-import { sha1 } from '../support/canonical.ts'
+import { parseDump, sha1 } from '../support/canonical.ts'
 import type { Performed } from './checkers/performed.ts'
+import type { Subject } from './model-run.ts'
 import { written } from './written.ts'
 
 const namespace = 'properties'
@@ -27,6 +28,8 @@ export interface LockstepServer {
   begin(): Promise<Session>
   /** The first step at which the server differs from the model, as text; undefined for none. */
   difference(performed: readonly Performed[]): Promise<string | undefined>
+  /** The server alone, emptied: checkers have to find its faults without the model's help. */
+  subject(): Promise<Subject>
   stop(): Promise<void>
 }
 
@@ -50,6 +53,7 @@ export async function startLockstep(library: Bundle): Promise<LockstepServer> {
   const run = new ServerRun(store, connection as Connection, library, url)
   return {
     begin: () => run.begin(),
+    subject: () => run.subject(),
     async difference(performed) {
       const session = await run.begin()
       for (const step of performed) session.add(step)
@@ -94,6 +98,20 @@ class ServerRun {
         sent.push(this.send(step))
       },
       finish: async () => this.difference(performed, await Promise.all(sent)),
+    }
+  }
+
+  async subject(): Promise<Subject> {
+    await this.empty()
+    return {
+      call: async (nowMs, { name, args }) => {
+        await this.fcall('clock', [], [nowMs])
+        return this.store.call(0, name, args as never)
+      },
+      dump: async () => {
+        const text = (await this.fcall('dump', [tag], [])) as Buffer
+        return parseDump(text.toString('latin1'))
+      },
     }
   }
 

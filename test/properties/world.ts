@@ -1,10 +1,11 @@
 // What a sequence knows when it decides: the model's state, and what callers remember of before.
 import type { Answer, Arguments, OperationName } from '../../src/persistence/contract.ts'
 import type { FieldName } from '../../src/persistence/embedded/execution-fields.ts'
-import type { ClaimedRow } from '../../src/persistence/generated/operations.ts'
+import type { ClaimedRow, SuspendedRow } from '../../src/persistence/generated/operations.ts'
 import type { Dump } from '../support/canonical.ts'
 import { startMs } from '../support/settable-clock.ts'
 import type { Choices } from './choices.ts'
+import { waitingTimes } from './waiting.ts'
 
 /** One call of an operation. */
 export type Call = {
@@ -53,19 +54,26 @@ export function dueTimes(fields: Fields): number[] {
   const isHeld = fields.state === 'leased.held'
   const names: FieldName[] = isHeld
     ? ['deadline_at', 'attempt_deadline_at', 'expires_at']
-    : ['deadline_at', 'grant_until', 'not_before']
+    : ['deadline_at', 'grant_until', 'not_before', 'wait_until']
   return names.flatMap((name) => (fields[name] === undefined ? [] : [Number(fields[name])]))
 }
 
 export class World {
   nowMs = startMs
   records: Records = new Map()
+  /** Everything that is stored. */
+  dump: Dump = new Map()
   /** Every fence that was ever given out, the newest last. */
   readonly fences: Fence[] = []
   readonly grants: Grant[] = []
   /** Calls that were made before, to be made again much later. */
   readonly calls: Call[] = []
   readonly leaseStems: string[] = []
+  /** Ids of suspensions and of operators' wishes to resume, signals that were sent, rows of pages. */
+  readonly suspensions: string[] = []
+  readonly resumeIds: string[] = []
+  readonly deliveries: Arguments<'signal.deliver'>[] = []
+  readonly suspendedRows: SuspendedRow[] = []
   readonly ids: string[] = []
   /** Where readers of the feed may go on. */
   readonly places: number[] = []
@@ -105,7 +113,8 @@ export class World {
     return held.length === 0 ? undefined : this.fenceOf(choices.one(held))
   }
 
-  private fenceOf(id: string): Fence | undefined {
+  /** The fence of the last lease of an execution. */
+  fenceOf(id: string): Fence | undefined {
     const { attempt, lease_id, epoch } = this.records.get(id) ?? {}
     if (lease_id === undefined) return undefined
     return { id, attempt: Number(attempt), lease_id, epoch: Number(epoch) }
@@ -131,13 +140,12 @@ export class World {
 
   /** The earliest time from now on at which something happens by itself. */
   nextDueMs(): number | undefined {
-    let next: number | undefined
+    const times = waitingTimes(this.dump, this.records.keys())
     for (const fields of this.records.values()) {
-      for (const at of [...dueTimes(fields), ...purgeTimes(fields)]) {
-        if (at > this.nowMs && (next === undefined || at < next)) next = at
-      }
+      times.push(...dueTimes(fields), ...purgeTimes(fields))
     }
-    return next
+    const ahead = times.filter((at) => at > this.nowMs)
+    return ahead.length === 0 ? undefined : Math.min(...ahead)
   }
 
   private learnFrames({ args }: Call, answer: Answer<OperationName>): void {
@@ -147,9 +155,16 @@ export class World {
     this.frames.set(stream, { count: answer.count, version: version ?? 0 })
   }
 
-  learn(call: Call, answer: Answer<OperationName>, records: Records): void {
+  learn(call: Call, answer: Answer<OperationName>, records: Records, dump: Dump): void {
     this.records = records
+    this.dump = dump
     this.calls.push(call)
+    if (call.name === 'execution.suspend') this.suspensions.push(call.args.suspension)
+    if (call.name === 'execution.resume') this.resumeIds.push(call.args.resume_id)
+    if (call.name === 'signal.deliver') this.deliveries.push(call.args)
+    if ('executions' in answer && call.name === 'partition.suspended') {
+      this.suspendedRows.push(...(answer.executions as readonly SuspendedRow[]))
+    }
     if (answer.outcome === 'submitted') this.ids.push(answer.id)
     this.learnFrames(call, answer)
     if (call.name === 'lease.claim') this.leaseStems.push(call.args.lease_id)

@@ -44,6 +44,49 @@ export function dumpText(dump: Dump): string {
   return text
 }
 
+/** The dump that a text was written from; bytes that are no text stay bytes. */
+export function parseDump(binaryText: string): Dump {
+  let at = 0
+  const until = (mark: string): number => {
+    const end = binaryText.indexOf(mark, at)
+    const number = Number(binaryText.slice(at, end))
+    at = end + 1
+    return number
+  }
+  const next = (): Buffer => {
+    const length = until(':')
+    at += length
+    return Buffer.from(binaryText.slice(at - length, at), 'latin1')
+  }
+  const dump = new Map<string, DumpedValue>()
+  while (at < binaryText.length) {
+    const [key, type] = [next().toString(), next().toString()]
+    const parts = Array.from({ length: until(',') }, next)
+    dump.set(key, dumpedValue(type as DumpedValue['type'], parts))
+  }
+  return dump
+}
+
+function dumpedValue(type: DumpedValue['type'], parts: readonly Buffer[]): DumpedValue {
+  const texts = parts.map((part) => part.toString())
+  const pairs = texts.flatMap((name, at) => (at % 2 === 0 ? [[name, at + 1] as const] : []))
+  switch (type) {
+    case 'string':
+      return { type, value: Buffer.concat(parts).toString('hex') }
+    case 'hash':
+      return { type, value: pairs.map(([name, at]) => [name, textOrBytes(parts[at] as Buffer)]) }
+    case 'zset':
+      return { type, value: pairs.map(([member, at]) => [member, texts[at] as string]) }
+    default:
+      return { type, value: texts }
+  }
+}
+
+function textOrBytes(bytes: Buffer): string | Buffer {
+  const text = bytes.toString()
+  return Buffer.from(text).equals(bytes) ? text : bytes
+}
+
 export function sha1(binaryText: string): string {
   return createHash('sha1').update(binaryText, 'latin1').digest('hex')
 }

@@ -3,9 +3,16 @@ local keys = require("lib.keys")
 local op = require("lib.op")
 local signals = require("lib.signals")
 
--- The positions at the end of a stored waitpoint.
-local function matched(text)
-  return text:match("(%S+)$")
+-- Positions of the signals that counted, in order: a server gives the waitpoints in none.
+local function counted(points)
+  local positions = {}
+  for at = 2, #points, 2 do
+    for position in points[at]:match("(%S+)$"):gmatch("%d+") do
+      positions[#positions + 1] = tonumber(position)
+    end
+  end
+  table.sort(positions)
+  return positions
 end
 
 return op.define({
@@ -33,10 +40,8 @@ return op.define({
     end
     local points, rows = redis.call("HGETALL", keys.waitpoints(arg.id)), {}
     if arg.with_signals then
-      for position = 2, #points, 2 do
-        for place in matched(points[position]):gmatch("%d+") do
-          rows[#rows + 1] = signals.row(arg, tonumber(place))
-        end
+      for place, position in ipairs(counted(points)) do
+        rows[place] = signals.row(arg, position)
       end
     end
     return op.outcome("listed", {

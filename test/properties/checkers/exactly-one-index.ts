@@ -1,5 +1,5 @@
 // Every index holds exactly the rows that follow from the stored records, with their scores.
-import { defaults, grantedScore, priorityStepMs } from '../../../src/limits.ts'
+import { defaults, grantedScore, noDeadlineScore, priorityStepMs } from '../../../src/limits.ts'
 import { leafOf } from '../../../src/machines/table.ts'
 import type { Fields } from '../world.ts'
 import type { Performed } from './performed.ts'
@@ -19,6 +19,7 @@ function scoreOf(index: string, x: Fields): number | undefined {
   }
   if (index === 'leased') return earliest(x.expires_at, x.attempt_deadline_at)
   if (index === 'delayed') return earliest(x.not_before)
+  if (index === 'suspended') return earliest(x.wait_until) ?? noDeadlineScore
   if (index === 'terminal')
     return Number(x.ended_at) + Number(x.retention_ms ?? defaults.retentionMs)
   return createdAt
@@ -37,7 +38,7 @@ function expectedRows({ after }: Performed): Map<string, number | undefined> {
     rows.set(`${key} ${id}`, scoreOf(index, fields))
     rows.set(`executions ${id}`, 0)
     if (fields.ended_at !== undefined) continue
-    const timer = earliest(fields.deadline_at, fields.grant_until)
+    const timer = earliest(fields.deadline_at, fields.grant_until, fields.wait_until)
     if (timer !== undefined) rows.set(`timers ${id}`, timer)
   }
   return rows

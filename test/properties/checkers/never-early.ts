@@ -1,5 +1,6 @@
 // Nothing that waits for a time happens before it.
 import { defaults } from '../../../src/limits.ts'
+import { suspensionOf } from '../waiting.ts'
 import type { Fields } from '../world.ts'
 import { hasCome, type Performed, pairs } from './performed.ts'
 
@@ -8,7 +9,9 @@ export function neverEarly(performed: Performed): string | undefined {
     const why =
       after === undefined
         ? purgedEarly(performed, before)
-        : (begunEarly(performed, before, after) ?? lostEarly(performed, before, after))
+        : (begunEarly(performed, before, after) ??
+          lostEarly(performed, before, after) ??
+          lapsedEarly(performed, id, before))
     if (why !== undefined) return `${id} ${why}`
   }
   return undefined
@@ -35,6 +38,17 @@ function lostEarly({ call, nowMs }: Performed, before: Fields, after: Fields): s
   const isGrantGone = before.grant_id !== undefined && after.grant_id === undefined
   const isOver = after.ended_at !== undefined || after.state === 'leased.held'
   return isGrantGone && !isOver && !has('grant_until') ? 'lost its grant early' : undefined
+}
+
+/** A suspension that ran out of time, or was handed to an operator. */
+function lapsedEarly({ before, after, nowMs }: Performed, id: string, fields: Fields) {
+  if (before.text === after.text) return undefined
+  const [was, is] = [suspensionOf(before.dump, id), suspensionOf(after.dump, id)]
+  if (was?.isOpen !== true) return undefined
+  const hasLapsed = is?.f.get('closed')?.startsWith('timed_out') === true
+  const hasEscalated = is?.f.has('escalated_at') === true && !was.f.has('escalated_at')
+  const isDue = hasCome(fields, 'wait_until', nowMs)
+  return (hasLapsed || hasEscalated) && !isDue ? 'ran out of time early' : undefined
 }
 
 function purgedEarly({ call, nowMs }: Performed, before: Fields): string | undefined {

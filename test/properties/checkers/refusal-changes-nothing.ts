@@ -17,12 +17,16 @@ export function refusalChangesNothing(performed: Performed): string | undefined 
   return strangerChanged(performed, id)
 }
 
+/** Keys that belong to one execution. */
+const ownKinds =
+  /^(x|in|out|note|tags|attempts|wait|points|signals|key|streams|frames|live|summary):/
+
 /** What was due touches the execution and its places in what executions share. */
 function strangerChanged({ before, after }: Performed, id: string): string | undefined {
   for (const key of new Set([...before.dump.keys(), ...after.dump.keys()])) {
     const isOwn = key.split(':')[1] === id
-    const isOthers = /^(x|in|out|note|tags|attempts|key|streams|frames|live|summary):/.test(key)
-    const isFixed = key === 'lanes' || key === 'config' || key === 'executions'
+    const isOthers = ownKinds.test(key)
+    const isFixed = ['lanes', 'config', 'keyring', 'executions'].includes(key)
     if (isOwn || !(isOthers || isFixed)) continue
     const [was, is] = [before.dump.get(key), after.dump.get(key)]
     if (JSON.stringify(was) !== JSON.stringify(is)) return `a refused call changed ${key}`

@@ -1,6 +1,7 @@
 // A call that was performed before is answered again as it was the first time, and changes nothing.
 import type { OperationName } from '../../../src/persistence/contract.ts'
 import { dumpText } from '../../support/canonical.ts'
+import { dueTimes } from '../world.ts'
 import { written } from '../written.ts'
 import type { Performed, Stored } from './performed.ts'
 
@@ -15,6 +16,8 @@ export function replayEqualsFirstOutcome(performed: Performed): string | undefin
 const otherWords: Readonly<Record<string, readonly string[]>> = {
   submitted: ['duplicate'],
   purged: ['absent'],
+  accepted: ['duplicate'],
+  seeded: ['present'],
   // Where it was the last reclaim that was allowed, losing the lease has ended the execution.
   revoked: ['already_lost', 'execution_not_active'],
   // Noticing that a grant has lapsed removes it.
@@ -27,6 +30,8 @@ const wordOf = (answer: Answered): string =>
 /** What the answer must be, but for the marks of a repetition. */
 function repeated(answer: Answered): object {
   const { replayed: _, repeated: __, ...facts } = answer as Answered & Record<string, unknown>
+  // Which key was replaced, and how many were forgotten, is told to the call that did it.
+  if (answer.outcome === 'rotated') return { outcome: 'rotated' }
   // Where the call found the execution: the second time, where the first one left it.
   return 'from' in facts ? { ...facts, from: undefined } : facts
 }
@@ -43,10 +48,17 @@ function doesMore({ name, args }: Performed['call']): boolean {
   return name === 'partition.sweep' || ('seq' in args && args.seq === undefined)
 }
 
-function repeatProblem({ call, answer, before, after, earlier, isAgain }: Performed) {
+/** A suspension whose time was over from the start ends with the next call. */
+function isOverdue({ call, nowMs, before }: Performed): boolean {
+  const fields = 'id' in call.args ? before.records.get(call.args.id) : undefined
+  return fields !== undefined && dueTimes(fields).some((at) => at <= nowMs)
+}
+
+function repeatProblem(performed: Performed): string | undefined {
+  const { call, answer, before, after, earlier, isAgain } = performed
   const first = earlier.at(-1)
   if (!isAgain || first === undefined || doesMore(call)) return undefined
-  if (withoutSleepers(before) !== withoutSleepers(after)) {
+  if (withoutSleepers(before) !== withoutSleepers(after) && !isOverdue(performed)) {
     return `${call.name} again changed something`
   }
   const [once, twice] = [wordOf(first.answer), wordOf(answer)]
@@ -60,6 +72,7 @@ const settling: ReadonlySet<OperationName> = new Set([
   'execution.fail',
   'execution.cancel',
   'execution.delay',
+  'execution.suspend',
 ])
 
 /** The fence of a settling call as one text; undefined for other calls. */
@@ -69,6 +82,8 @@ function fenceOf({ call: { name, args } }: Performed): string | undefined {
 }
 
 function isPerformed({ answer }: Performed): boolean {
+  // Who was answered with signals keeps the lease.
+  if (answer.outcome === 'satisfied') return false
   return answer.outcome !== 'refused' && !('replayed' in answer && answer.replayed)
 }
 

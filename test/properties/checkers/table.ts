@@ -1,12 +1,17 @@
 // All checkers, by name.
+import { closedStaysClosed } from './closed-stays-closed.ts'
+import { conditionTruth } from './condition-truth.ts'
 import { exactlyOneIndex } from './exactly-one-index.ts'
 import { monotoneEpoch } from './monotone-epoch.ts'
 import { neverEarly } from './never-early.ts'
+import { oneOpenSuspension } from './one-open-suspension.ts'
 import type { Checker } from './performed.ts'
 import { refusalChangesNothing } from './refusal-changes-nothing.ts'
 import { replayEqualsFirstOutcome } from './replay-equals-first-outcome.ts'
+import { signalsKept } from './signals-kept.ts'
 import { singleHolder } from './single-holder.ts'
 import { terminalAbsorbing } from './terminal-absorbing.ts'
+import { wakeUpNeverLost } from './wake-up-never-lost.ts'
 
 export const checkers: Readonly<Record<string, Checker>> = {
   singleHolder,
@@ -16,4 +21,9 @@ export const checkers: Readonly<Record<string, Checker>> = {
   refusalChangesNothing,
   replayEqualsFirstOutcome,
   neverEarly,
+  oneOpenSuspension,
+  closedStaysClosed,
+  signalsKept,
+  conditionTruth,
+  wakeUpNeverLost,
 }

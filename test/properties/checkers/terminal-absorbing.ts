@@ -18,6 +18,11 @@ export function terminalAbsorbing(performed: Performed): string | undefined {
     if (JSON.stringify(before) !== JSON.stringify(after)) return `${id} changed after its end`
     const ending = (at: 'before' | 'after') => performed[at].dump.get(`out:${id}`)?.value
     if (ending('before') !== ending('after')) return `the ending of ${id} changed`
+    for (const kind of ['wait', 'points', 'signals']) {
+      const text = (at: 'before' | 'after') =>
+        JSON.stringify(performed[at].dump.get(`${kind}:${id}`))
+      if (text('before') !== text('after')) return `the ${kind} of ${id} changed after its end`
+    }
   }
   return undefined
 }

@@ -2,6 +2,7 @@
 import type { Choices } from '../choices.ts'
 import type { Step, World } from '../world.ts'
 import { followEvents, keepEvents, manyEvents, readEvents } from './feed.ts'
+import { keyring } from './keyring.ts'
 import { claim, claimGranted, find, grant, grantAndClaim, renew, revoke } from './lease.ts'
 import {
   block,
@@ -18,8 +19,10 @@ import {
   watch,
 } from './operator.ts'
 import { cancel, complete, delay, fail, progress, settleTwice } from './settle.ts'
+import { allow, deliver, deliverSome, flood, lookAtSignals } from './signal.ts'
 import { append, readStream, readSummary, summarize, tail } from './stream.ts'
 import { submit } from './submit.ts'
+import { closeWaitpoint, createMany, createWaitpoint, episode, resume, suspend } from './suspend.ts'
 
 export type Command = (choices: Choices, world: World) => readonly Step[]
 
@@ -57,6 +60,15 @@ function whenKnown(command: Command): Command {
   }
 }
 
+/** Nobody can be signalled who never waited. */
+function whenIssued(command: Command): Command {
+  return (choices, world) => {
+    const isIssued = [...world.dump.keys()].some((key) => key.startsWith('points:'))
+    const isIdle = !isIssued && !choices.rarely(8)
+    return isIdle ? whenHeld(episode)(choices, world) : command(choices, world)
+  }
+}
+
 const weights: readonly (readonly [number, Command])[] = [
   [26, submit],
   [22, claim],
@@ -90,6 +102,18 @@ const weights: readonly (readonly [number, Command])[] = [
   [3, whenKnown(readStream)],
   [4, whenKnown(tail)],
   [2, whenKnown(readSummary)],
+  [6, whenHeld(suspend)],
+  [8, whenHeld(episode)],
+  [4, whenHeld(createWaitpoint)],
+  [1, whenHeld(createMany)],
+  [3, whenHeld(closeWaitpoint)],
+  [10, whenIssued(deliver)],
+  [6, whenIssued(deliverSome)],
+  [2, whenIssued(flood)],
+  [3, whenKnown(resume)],
+  [3, keyring],
+  [1, allow],
+  [4, whenKnown(lookAtSignals)],
   [4, repeatEarlier],
   [3, readEvents],
   [3, followEvents],

@@ -72,7 +72,9 @@ export function listWaitpoints(
   if (stored === undefined) return { outcome: 'absent' }
   const { attempt, parked, replays = 0, state } = stored.fields
   const points = [...(stored.points ?? [])].map(([name, text]) => [name, String(text)] as const)
-  const matched = points.flatMap(([name, text]) => readWaitpoint(name, text).matched)
+  const matched = points
+    .flatMap(([name, text]) => readWaitpoint(name, text).matched)
+    .sort((a, b) => a - b)
   return {
     outcome: 'listed',
     points: Object.fromEntries(points),
