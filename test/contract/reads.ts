@@ -55,6 +55,7 @@ export function describeReads(open: Open): void {
       ['leased.held', 'active'],
       ['leased.expired', 'active'],
       ['leased.revoked', 'active'],
+      ['suspended', 'suspended'],
       ['delayed.start', 'delayed'],
       ['delayed.retry', 'delayed'],
       ['delayed.parked', 'delayed'],

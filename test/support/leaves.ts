@@ -11,6 +11,7 @@ export const reachableLeaves = [
   'leased.held',
   'leased.expired',
   'leased.revoked',
+  'suspended',
   'delayed.start',
   'delayed.retry',
   'delayed.parked',
@@ -60,6 +61,8 @@ export async function bring(opened: OpenedBackend, leaf: ReachableLeaf): Promise
       })
     case 'leased.revoked':
       return afterwards(claimed(), ({ id }) => backend.revokeLease(id))
+    case 'suspended':
+      return afterwards(claimed(), ({ handle }) => backend.suspend(handle, [{ key: 'go' }]))
     case 'delayed.start':
       return unclaimed({ delayMs: lastingMs })
     case 'delayed.retry':

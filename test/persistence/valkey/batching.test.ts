@@ -43,6 +43,60 @@ async function fences() {
   return found
 }
 
+const points = ['p', 'q', 'r'].map((letter) => letter.repeat(22))
+
+/** Waits, signals and the keys that sign them. */
+function waiting(random: Random, fence: object, id: string, step: string): (() => Wire)[] {
+  const point = random.one(points)
+  const fresh = `${step.padEnd(22, '_')} key k1`
+  const suspension = {
+    ...fence,
+    digest: random.one(['d', 'e']).repeat(22),
+    suspension: step.padEnd(22, 's'),
+    points: random.one([fresh, point, `${point},${fresh}`]),
+    condition: random.one(['s 0 *', 's 0 *', 'c s 2 * 1 0', 'operator']),
+    reason: 'reason',
+    requested_by: 'worker',
+    behaviour: random.one(['fail', 'auto_resume_with_signal', 'escalate']),
+    timeout_ms: random.one([undefined, 40]),
+    resume_delay_ms: random.one([undefined, 30]),
+  }
+  const signal = {
+    id,
+    attempt: random.below(2),
+    waitpoint: point,
+    kid: 'k1',
+    signal: random.one([step, 'same']).padEnd(22, '-'),
+    digest: 'd'.repeat(22),
+    category: 'custom',
+    source: 'user',
+    identity: random.one(['', 'somebody']),
+    correlation: '',
+    encoding: 'binary',
+    key: random.one([undefined, 'key']),
+    payload: random.one([undefined, Buffer.from([0, 255])]),
+  }
+  const created = { ...fence, waitpoint: point, key: point.charAt(0), kid: 'k1', scope: 'attempt' }
+  const secret = 's'.repeat(43)
+  return [
+    () => encodeCall('execution.suspend', suspension),
+    () => encodeCall('execution.suspend', { ...suspension, points: fresh }),
+    () => encodeCall('execution.resume', { id, resume_id: step.padEnd(22, 'r') }),
+    () => encodeCall('waitpoint.create', created),
+    () => encodeCall('waitpoint.create', { ...created, expires_ms: 1000 }),
+    () => encodeCall('waitpoint.close', { ...fence, waitpoint: point, why: 'why' }),
+    () => encodeCall('waitpoint.list', { id, with_signals: false }),
+    () => encodeCall('signal.deliver', signal),
+    () => encodeCall('signal.deliver', { ...signal, attempt: 0 }),
+    () => encodeCall('signal.list', { id, after: 0, count: 5 }),
+    () => encodeCall('signal.observe', { id, attempt: 0 }),
+    () => encodeCall('keyring.seed', { kid: 'k1', secret }),
+    () => encodeCall('keyring.rotate', { kid: 'k1', secret, grace_ms: 5 }),
+    () => encodeCall('partition.suspended', { count: 5 }),
+    () => encodeCall('partition.allow', { signals_per_suspension: random.one([undefined, 3]) }),
+  ]
+}
+
 function operation(random: Random, known: Awaited<ReturnType<typeof fences>>, step: string): Wire {
   const id = random.one(ids)
   const lane = random.one(['a', 'b'])
@@ -72,6 +126,7 @@ function operation(random: Random, known: Awaited<ReturnType<typeof fences>>, st
     lease_ms: random.one([100, 1000]),
   }
   return random.one<() => Wire>([
+    ...waiting(random, fence, id, step),
     () => encodeCall('execution.submit', submission),
     () => encodeCall('execution.submit', { ...submission, priority: undefined }),
     () => encodeCall('lease.claim', claim),
