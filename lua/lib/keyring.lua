@@ -20,8 +20,8 @@ function keyring.is_current(kid)
   return redis.call("HGET", keys.keyring(), "current") == kid
 end
 
--- Installs a key as the current one; the one before it counts until its grace is over, and keys
--- whose grace is over are forgotten.
+-- Installs a key as the current one; the one before it counts until its grace is over, and secrets
+-- whose grace is over are forgotten. Their ids stay taken: some process may still know the secret.
 function keyring.install(kid, secret, grace_ms, now_ms)
   local key = keys.keyring()
   local flat = redis.call("HGETALL", key)
@@ -30,8 +30,7 @@ function keyring.install(kid, secret, grace_ms, now_ms)
   for position = 1, #flat, 2 do
     local old = flat[position]:match("^x(.+)$")
     if old and tonumber(flat[position + 1]) < now_ms then
-      redis.call("HDEL", key, "x" .. old, "s" .. old)
-      removed = removed + 1
+      removed = removed + redis.call("HDEL", key, "s" .. old)
     end
   end
   if current then

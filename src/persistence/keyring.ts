@@ -42,7 +42,9 @@ export const isKeyId = (kid: unknown): kid is string =>
 
 function bytesOf(given: unknown): Uint8Array {
   if (typeof given !== 'string') return given instanceof Uint8Array ? given : new Uint8Array()
-  return /^[0-9a-f]*$/i.test(given) ? Buffer.from(given, 'hex') : Buffer.from(given)
+  if (!/^[0-9a-f]*$/i.test(given)) return Buffer.from(given)
+  // Half a byte is missing: whoever wrote this lost something on the way.
+  return given.length % 2 === 0 ? Buffer.from(given, 'hex') : new Uint8Array()
 }
 
 /**

@@ -35,6 +35,7 @@ import { describeSuspend } from './suspend.ts'
 import { describeSuspendRefusals } from './suspend-refusals.ts'
 import { describeSuspensionTimeouts } from './suspension-timeouts.ts'
 import { describeTails } from './tails.ts'
+import { describeTokens } from './tokens.ts'
 import { describeUnavailable } from './unavailable.ts'
 import { describeValidation } from './validation.ts'
 import { describeWaiting } from './waiting.ts'
@@ -81,6 +82,7 @@ export function describeContract(flavour: FlavourName): void {
     describeSuspensionTimeouts(open)
     describeResume(open)
     describeOperatorResume(open)
+    describeTokens(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }

@@ -16,8 +16,8 @@ export function isCurrentKey({ keyspace }: CallContext, kid: string): boolean {
 }
 
 /**
- * Installs a key as the current one; the one before it counts until its grace is over, and keys
- * whose grace is over are forgotten.
+ * Installs a key as the current one; the one before it counts until its grace is over, and secrets
+ * whose grace is over are forgotten. Their ids stay taken: some process may still know the secret.
  */
 export function installKey(
   { keyspace, nowMs }: CallContext,
@@ -28,11 +28,9 @@ export function installKey(
   const { keyring } = keyspace
   const over = [...keyring.entries()]
     .filter(([name, value]) => name.startsWith('x') && Number(value) < nowMs)
-    .map(([name]) => name.slice(1))
-  for (const old of over) {
-    keyring.delete(`x${old}`)
-    keyring.delete(`s${old}`)
-  }
+    .map(([name]) => `s${name.slice(1)}`)
+    .filter((name) => keyring.has(name))
+  for (const name of over) keyring.delete(name)
   const previous = keyring.get('current')
   if (previous !== undefined) keyring.set(`x${previous}`, String(nowMs + graceMs))
   keyring.set(`s${kid}`, secret)

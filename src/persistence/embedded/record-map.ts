@@ -22,9 +22,9 @@ export class ChangeLog {
   }
 }
 
-/** A map that tells the change log what it changes. */
+/** A map that tells the change log what it changes. Inspecting it shows no values: some are secret. */
 export class RecordMap<Value> {
-  private readonly values = new Map<string, Value>()
+  readonly #values = new Map<string, Value>()
   private readonly prefix: string
   private readonly whole: boolean
   private readonly changes: ChangeLog
@@ -40,27 +40,27 @@ export class RecordMap<Value> {
   }
 
   get size(): number {
-    return this.values.size
+    return this.#values.size
   }
 
   get(name: string): Value | undefined {
-    return this.values.get(name)
+    return this.#values.get(name)
   }
 
   has(name: string): boolean {
-    return this.values.has(name)
+    return this.#values.has(name)
   }
 
   set(name: string, value: Value): void {
-    this.values.set(name, value)
+    this.#values.set(name, value)
     this.changes.note(this.prefix, this.whole ? '' : name)
   }
 
   delete(name: string): void {
-    if (this.values.delete(name)) this.changes.note(this.prefix, this.whole ? '' : name)
+    if (this.#values.delete(name)) this.changes.note(this.prefix, this.whole ? '' : name)
   }
 
   entries(): IterableIterator<[string, Value]> {
-    return this.values.entries()
+    return this.#values.entries()
   }
 }

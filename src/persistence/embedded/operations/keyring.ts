@@ -26,8 +26,8 @@ export function rotateKeyring(
   if (known === secret && keyring.get('current') === kid) {
     return { outcome: 'rotated', previous: undefined, removed: 0, replayed: true }
   }
-  // A key that still counts would lose the end of its grace.
-  if (known !== undefined) return refuse('rotation_conflict', { kid })
+  // A key that still counts would lose the end of its grace, a forgotten one come back.
+  if (known !== undefined || keyring.has(`x${kid}`)) return refuse('rotation_conflict', { kid })
   const { previous, removed } = installKey(call, kid, secret, graceMs)
   return { outcome: 'rotated', previous, removed, replayed: false }
 }
