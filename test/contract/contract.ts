@@ -25,7 +25,9 @@ import { describeResumeConditions } from './resume-conditions.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
 import { describeSettleReplay } from './settle-replay.ts'
+import { describeSignalFaults } from './signal-faults.ts'
 import { describeSignalLimits } from './signal-limits.ts'
+import { describeSignalRaces } from './signal-races.ts'
 import { describeSignals } from './signals.ts'
 import { describeStreamEnds } from './stream-ends.ts'
 import { describeStreams } from './streams.ts'
@@ -33,6 +35,7 @@ import { describeSubmit } from './submit.ts'
 import { describeSummaries } from './summaries.ts'
 import { describeSuspend } from './suspend.ts'
 import { describeSuspendRefusals } from './suspend-refusals.ts'
+import { describeSuspendedList } from './suspended-list.ts'
 import { describeSuspensionTimeouts } from './suspension-timeouts.ts'
 import { describeTails } from './tails.ts'
 import { describeTokens } from './tokens.ts'
@@ -83,6 +86,9 @@ export function describeContract(flavour: FlavourName): void {
     describeResume(open)
     describeOperatorResume(open)
     describeTokens(open)
+    describeSuspendedList(open)
+    describeSignalRaces(open)
+    describeSignalFaults(open)
     if (!flavour.startsWith('embedded')) describePartitions(open)
   })
 }

@@ -1,29 +1,22 @@
 // Races: of two that want the same, one wins, and the other is told the truth.
 import { describe, expect, it } from 'vitest'
-import type { ErrorCode } from '../../src/errors.ts'
+import type { ExecutionId } from '../../src/ids.ts'
 import type { EngineBackend, Handle } from '../../src/persistence/backend.ts'
 import type { Open, OpenedBackend } from '../support/backends.ts'
-import { claimIds, stateOf, submit, submitAndClaim, sweepAll } from '../support/executions.ts'
+import { type Race, runRace, told } from '../support/contest.ts'
+import { claimIds, submit, submitAndClaim, sweepAll } from '../support/executions.ts'
 
 interface Contest {
-  readonly id: string
+  readonly id: ExecutionId
   readonly handle: Handle
 }
 
-interface Race {
-  /** Prepares the execution that both want. */
-  readonly start?: (opened: OpenedBackend) => Promise<Contest>
-  readonly a: (backend: EngineBackend, contest: Contest) => Promise<unknown>
-  readonly b: (backend: EngineBackend, contest: Contest) => Promise<unknown>
-  /** Leaf after a won → what b may be told, and the other way round. */
-  readonly results: readonly (readonly [leaf: string, a: Answer, b: Answer])[]
-}
-
-type Answer = 'done' | ErrorCode
+/** A race; what both want is a lease unless it says otherwise. */
+type Contested = Omit<Race<Contest>, 'start'> & Partial<Pick<Race<Contest>, 'start'>>
 
 const oops = { message: 'oops' }
 
-const races: Readonly<Record<string, Race>> = {
+const races: Readonly<Record<string, Contested>> = {
   'the worker completes, an operator cancels': {
     a: (backend, { handle }) => backend.complete(handle),
     b: (backend, { id }) => backend.cancelExecution(id, 'over'),
@@ -147,30 +140,10 @@ async function claimSomething(backend: EngineBackend): Promise<void> {
   expect(await claimIds(backend)).toHaveLength(1)
 }
 
-function told(settled: PromiseSettledResult<unknown>): Answer {
-  return settled.status === 'fulfilled' ? 'done' : (settled.reason.code ?? String(settled.reason))
-}
-
 export function describeRaces(open: Open): void {
   describe('when at the same time', () => {
     it.each(Object.entries(races))('%s, there is one truth', async (_what, race) => {
-      const opened = await open()
-      const other = (await opened.peer()).backend
-      for (let round = 0; round < 10; round++) {
-        const contest = await (race.start ?? held)(opened)
-        const { id } = contest
-        const a = () => race.a(opened.backend, contest)
-        const b = () => race.b(other, contest)
-        // Who is sent first takes turns; who arrives first is for the network to decide.
-        const [one, two] = round % 2 === 0 ? [a(), b()] : [b(), a()]
-        const settled = (await Promise.allSettled([one, two])).map(told)
-        const answers = round % 2 === 0 ? settled : settled.reverse()
-        const gone = (await opened.backend.describeExecution(id)) === undefined
-        const leaf = gone ? 'absent' : await stateOf(opened.backend, id)
-        expect(race.results).toContainEqual([leaf, ...answers])
-        await opened.backend.resumeLane('lane')
-        if (!gone) await opened.backend.cancelExecution(id, 'over').catch(() => undefined)
-      }
+      await runRace(open, { start: held, ...race })
     })
 
     it('many settle one lease in many ways, exactly one of them counts', async () => {
