@@ -177,7 +177,8 @@ const races: Readonly<Record<string, Race<Contest>>> = {
   'a signal comes, its key is replaced (S-R11)': {
     start: waits(),
     a: deliver(),
-    b: (backend) => backend.rotateSecret(fresh('k'), Buffer.from(fresh('secret').repeat(9)), 1000),
+    b: (backend) =>
+      backend.rotateSecret(fresh('kid'), Buffer.from(fresh('secret').repeat(9)), 1000),
     results: [['runnable.resumed', met, 'done']],
   },
   'a worker suspends, an operator cancels': {

@@ -36,3 +36,9 @@ export function told(event: LifecycleEvent): string {
   const words = [name, state, attempt ?? '-', worker === undefined ? by : `${by} ${worker}`, detail]
   return words.filter((word) => word !== undefined).join(' ')
 }
+
+/** A dump without the feed, which goes on telling of what is gone. */
+export function withoutFeed(dump: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const isFeed = /(?:^|:)(?:feed(?::\d+)?|segments)$/
+  return new Map([...dump].filter(([key]) => !isFeed.test(key)))
+}
