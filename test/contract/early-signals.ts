@@ -282,6 +282,24 @@ export function describeEarlySignals(open: Open): void {
       else await refusal(suspend, 'invalid_waitpoint_for_execution')
     })
 
+    it('or run may be waited for by a later attempt', async () => {
+      const opened = await openSigning(open)
+      const { backend, clock } = opened
+      const first = await submitAndClaim(backend, { retry: { attempts: 2, delayMs: 1 } })
+      const scope = 'run' as const
+      const { token } = await backend.createWaitpoint(first.handle, 'early', undefined, { scope })
+      await backend.fail(first.handle, oops, 'transient')
+      await clock.advance(1)
+      const { id } = await suspendClaimed(opened, await claimOne(backend), {
+        waitpoints: [{ token }],
+      })
+      expect((await backend.listWaitpoints(id)).items).toMatchObject([
+        { state: 'active', attempt: 0, scope },
+      ])
+      expect(await send(opened, token)).toBe('resume_condition_satisfied')
+      expect(await claimOne(backend)).toMatchObject({ attempt: 1, handle: { kind: 'resumed' } })
+    })
+
     it.each(['attempt', 'run'] as const)('or run ends with it: %s', async (scope) => {
       const opened = await openSigning(open)
       const { backend } = opened

@@ -127,7 +127,10 @@ export function describeSuspend(open: Open): void {
 
     it('takes up to 64 waitpoints, each with its own token, and goes on with any', async () => {
       const opened = await openSigning(open)
-      const waitpoints = Array.from({ length: 64 }, (_, at) => ({ key: `key-${at}` }))
+      // The longest keys and the longest key id: as much as one call ever carries.
+      await opened.backend.rotateSecret('k'.repeat(32), Buffer.from('secret'.repeat(9)))
+      const keys = Array.from({ length: 64 }, (_, at) => `key-${at}`.padEnd(64, 'k'))
+      const waitpoints = keys.map((key) => ({ key }))
       const { waitpoints: issued } = await suspended(opened, { waitpoints })
       expect(new Set(issued.map(({ token }) => token)).size).toBe(64)
       expect(issued.map(({ key }) => key)).toEqual(waitpoints.map(({ key }) => key))

@@ -170,6 +170,11 @@ export function describeTokens(open: Open): void {
       await refusal(deliver(opened, a.token)(), 'invalid_token')
       await refusal(deliver({ backend: other }, a.token)(), 'invalid_token')
       await send(opened, token)
+      const { waitpointId } = a.waitpoints[0]!
+      await refusal(backend.waitpointToken(a.id, waitpointId), 'token_expired')
+      expect((await backend.listWaitpoints(a.id)).items).toMatchObject([
+        { waitpointId, state: 'active', tokenFingerprint: undefined },
+      ])
     })
 
     it('may be given no grace at all', async () => {

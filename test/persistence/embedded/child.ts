@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { isEngineError } from '../../../src/errors.ts'
 import { openDirectory, type RecordDirectory } from '../../../src/persistence/embedded/directory.ts'
+import { openEmbeddedStore } from '../../../src/persistence/embedded/embedded-store.ts'
+import { createBackend } from '../../../src/persistence/store-backend.ts'
 
 const [task = '', path = '', durability = 'committed'] = process.argv.slice(2)
 
@@ -66,5 +68,28 @@ async function fill(): Promise<void> {
   console.log('closed')
 }
 
-const tasks: Record<string, () => Promise<void>> = { count, hold, leave, fill }
+/**
+ * Suspends one execution after the other, and signals each; both are printed once acknowledged:
+ * the token when it waits, its number when it was signalled.
+ */
+async function suspend(): Promise<void> {
+  const backend = createBackend(await openEmbeddedStore({ directory: await open() }))
+  const token = async (number: number) => {
+    const lane = `lane-${number}`
+    await backend.submit({ lane, task: 'task', input: Buffer.from(lane) })
+    const [claimed] = await backend.claim(lane, [], { worker: 'child', leaseMs: 3_600_000 })
+    const outcome = await backend.suspend(claimed!.handle, [{ key: 'approval' }])
+    return outcome.outcome === 'suspended' ? outcome.waitpoints[0]!.token : 'none'
+  }
+  async function next(number: number): Promise<void> {
+    const waits = await token(number)
+    console.log(`${number} ${waits}`)
+    await backend.deliverSignal({ token: waits, payload: Buffer.from(`payload ${number}`) })
+    console.log(`${number} signalled`)
+    return next(number + 3)
+  }
+  await Promise.all([0, 1, 2].map(next))
+}
+
+const tasks: Record<string, () => Promise<void>> = { count, hold, leave, fill, suspend }
 await tasks[task]?.()
