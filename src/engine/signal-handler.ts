@@ -1,7 +1,7 @@
 // Takes signals over HTTP, fetch style: one POST, one token, one signal; nothing else is reachable.
 import { EngineError, type ErrorCode, errorCatalogue, isEngineError } from '../errors.ts'
 import { bytesMax } from '../limits.ts'
-import { confirmPage, resultPage } from './signal-pages.ts'
+import { confirmPage, resultPage, styleSource } from './signal-pages.ts'
 
 /** Who sends a signal, as far as the application knows; senders cannot say it themselves. */
 export interface SignalSender {
@@ -32,8 +32,12 @@ export interface SignalHandlerOptions {
   >
   /** Says who sends, from a request whose body it does not read. */
   readonly sender?: (request: Request) => SignalSender | Promise<SignalSender>
-  /** Whether GET shows a page with a button that signals. GET itself never signals. */
-  readonly confirmPage?: boolean
+  /**
+   * Whether GET shows a page with a button that signals, with an empty body. GET itself never
+   * signals. A function may say what is to be confirmed, by default the `name` in the address; it
+   * is asked before anybody has looked at the token.
+   */
+  readonly confirmPage?: boolean | ((request: Request) => string | undefined)
   /** Hears of faults that senders are told nothing about. */
   readonly onError?: (error: unknown) => void
 }
@@ -95,7 +99,8 @@ function refusalOf(error: unknown): Refusal {
 const guarding = {
   'cache-control': 'no-store',
   'content-security-policy':
-    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; " +
+    `style-src ${styleSource}`,
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -207,11 +212,26 @@ function hearOf(error: unknown, status: number, { onError }: SignalHandlerOption
   }
 }
 
+function hasPage({ confirmPage: page = false }: SignalHandlerOptions): boolean {
+  return page !== false
+}
+
+function subjectOf(request: Request, options: SignalHandlerOptions): string | undefined {
+  const { confirmPage: page } = options
+  const name = new URL(request.url).searchParams.get('name') ?? undefined
+  if (typeof page !== 'function') return name
+  try {
+    return page(request)
+  } catch (error) {
+    hearOf(error, 500, options)
+    return name
+  }
+}
+
 async function post(request: Request, options: SignalHandlerOptions): Promise<Response> {
   const type = request.headers.get('content-type') ?? ''
   // Only the button of our page sends a form; people should not be shown JSON.
-  const asPage =
-    options.confirmPage === true && type.startsWith('application/x-www-form-urlencoded')
+  const asPage = hasPage(options) && type.startsWith('application/x-www-form-urlencoded')
   try {
     const signal = await signalOf(request, options.sender)
     const delivered = await options.deliver(signal)
@@ -253,12 +273,11 @@ export function signalHandler(
   return async (request) => {
     const { method } = request
     if (method === 'POST') return post(request, options)
-    if (options.confirmPage && (method === 'GET' || method === 'HEAD')) {
-      const page = confirmPage(new URL(request.url).searchParams.get('name') ?? undefined)
-      const response = html(200, page)
+    if (hasPage(options) && (method === 'GET' || method === 'HEAD')) {
+      const response = html(200, confirmPage(subjectOf(request, options)))
       return method === 'GET' ? response : new Response(null, response)
     }
-    const allow = options.confirmPage ? 'GET, HEAD, POST' : 'POST'
+    const allow = hasPage(options) ? 'GET, HEAD, POST' : 'POST'
     const message = 'Send the signal with POST.'
     return refuse({ status: 405, code: 'method_not_allowed', message, headers: { allow } }, false)
   }
