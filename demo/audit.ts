@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { task } from '../src/index.ts'
+import { type Decision, decisionOn, needsApproval } from './approval.ts'
 import { readContents } from './contents.ts'
 import { busyError, isFaulty } from './fault.ts'
 import { classify, type Verdict } from './licence.ts'
@@ -20,6 +21,8 @@ export interface PackageAudit extends InstalledPackage, Verdict {
    * figure itself, and it is the same on every backend and after every kill.
    */
   readonly attempts: number
+  /** What somebody decided, when the licence needed it. */
+  readonly approval?: Decision
 }
 
 export interface AuditTaskOptions {
@@ -50,7 +53,10 @@ export function auditTask({ lane, paceMs }: AuditTaskOptions) {
       const { manifest, licenceFiles, bytes } = await readContents(folder, ctx.signal)
       await ctx.progress(80, 'classifying')
       const verdict = classify(manifest, licenceFiles)
-      return { path, name, version, ...verdict, bytes, attempts: isFaulty(name) ? 2 : 1 }
+      const attempts = isFaulty(name) ? 2 : 1
+      const audit = { path, name, version, ...verdict, bytes, attempts }
+      // After the answer the task runs again from its start, and comes here a second time.
+      return needsApproval(verdict) ? { ...audit, approval: await decisionOn(ctx, verdict) } : audit
     },
   })
 }

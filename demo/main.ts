@@ -1,19 +1,18 @@
 // `npm run demo`: audits the licences of a node_modules tree, and survives being killed on the way.
 
-import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { isEngineError, openEngine } from '../src/index.ts'
+import { isEngineError } from '../src/index.ts'
+import { leftText } from './ask.ts'
+import { audit, note } from './conduct.ts'
 import { Misuse, type Options, readOptions, usage } from './options.ts'
 import { type Overview, summarise } from './overview.ts'
 import { NotAuditable, type PackageTree, readTree } from './packages.ts'
-import { Progress } from './progress.ts'
 import { reportText } from './report.ts'
-import { countOutcomes, type EarlierRun, type RunResult, runAudit } from './run.ts'
-import { amount, summaryText } from './summary.ts'
+import { countOutcomes, type RunResult } from './run.ts'
+import { summaryText } from './summary.ts'
 
-const concurrency = 8
 const project = join(import.meta.dirname, '..')
 
 type StopSignal = 'SIGINT' | 'SIGTERM'
@@ -29,6 +28,7 @@ async function main(args: readonly string[]): Promise<number> {
   // Before the work, which would be in vain if its report could not be written.
   await makeFolder(dirname(options.report))
   await requireFile(options.report)
+  await makeFolder(dirname(options.directory))
   const { signal, received } = stopSignals()
   const result = await audit(options, tree, signal)
   const seconds = (performance.now() - startedAt) / 1000
@@ -39,51 +39,6 @@ async function main(args: readonly string[]): Promise<number> {
   const stoppedBy = received()
   if (result.interrupted && stoppedBy !== undefined) return 128 + constants.signals[stoppedBy]
   return result.audits.length === tree.packages.length ? 0 : 1
-}
-
-async function audit(options: Options, tree: PackageTree, signal: AbortSignal): Promise<RunResult> {
-  await makeFolder(dirname(options.directory))
-  const engine = await openEngine(
-    options.url === undefined ? { directory: options.directory } : { url: options.url },
-  )
-  let progress: Progress | undefined
-  try {
-    // Only now: while another demo has the directory, its run must not be forgotten.
-    const runId = await readRunId(options)
-    return await runAudit(engine, tree, {
-      runId,
-      paceMs: options.paceMs,
-      concurrency,
-      signal,
-      watch: {
-        started(earlier, packages) {
-          note(startText(tree, earlier))
-          progress = new Progress(process.stderr, packages)
-        },
-        ended(name, found) {
-          const retried = found !== undefined && found.attempts > 1
-          progress?.ended(name, { retried, lost: found === undefined })
-        },
-      },
-    })
-  } finally {
-    progress?.stop()
-    await engine.close()
-  }
-}
-
-function startText(tree: PackageTree, { finished, begun }: EarlierRun): string {
-  const total = tree.packages.length
-  const links = tree.brokenLinks.length
-  const first =
-    finished === total
-      ? `all ${total} packages were already finished; --fresh audits them again`
-      : finished + begun > 0
-        ? `continuing: ${finished} of ${total} packages were already finished`
-        : `auditing ${amount(total, 'package')} in ${tree.root}`
-  const second = begun > 0 ? `${begun} more had been begun and are carried on` : ''
-  const third = links > 0 ? `links that lead nowhere: ${tree.brokenLinks.join(', ')}` : ''
-  return [first, second, third].filter(Boolean).join('\n')
 }
 
 interface Findings {
@@ -100,7 +55,7 @@ function print(options: Options, tree: PackageTree, findings: Findings): void {
     const left = tree.packages.length - result.audits.length
     note(
       `stopped: ${result.audits.length} of ${tree.packages.length} packages are finished.\n` +
-        `Run the same command again to continue with the other ${left}.`,
+        leftText(left, result.waiting),
     )
   } else {
     screen.write(
@@ -120,24 +75,10 @@ function print(options: Options, tree: PackageTree, findings: Findings): void {
     steps: 0,
     bytes: overview.bytes,
     seconds: Math.round(seconds * 1000) / 1000,
-    resumed: result.earlier.finished + result.earlier.begun,
+    resumed: overview.approved.length + overview.rejected.length,
     report: report ?? null,
   }
   process.stdout.write(`${JSON.stringify(figures)}\n`)
-}
-
-/**
- * Names the run that is to be continued. It is part of every idempotency key, so a new name is all
- * that it takes to forget, on a server too, and nothing that might be somebody else's is deleted.
- */
-async function readRunId({ directory, fresh }: Options): Promise<string> {
-  const file = `${directory}.run`
-  if (fresh) {
-    const runId = randomUUID()
-    await writeFile(file, runId)
-    return runId
-  }
-  return readFile(file, 'utf8').catch(() => 'first')
 }
 
 /** Makes one folder, if it is missing; those above it must be there. */
@@ -178,10 +119,6 @@ function stopSignals(): { signal: AbortSignal; received(): StopSignal | undefine
 function nearest(path: string): string {
   const near = relative(process.cwd(), path)
   return near.startsWith('..') ? path : near
-}
-
-function note(text: string): void {
-  process.stderr.write(`${text}\n`)
 }
 
 try {

@@ -11,6 +11,9 @@ export interface Options {
   readonly json: boolean
   readonly fresh: boolean
   readonly paceMs: number
+  readonly approveAll: boolean
+  /** Where approvals are taken; undefined is any free port. */
+  readonly port: number | undefined
   readonly help: boolean
 }
 
@@ -26,15 +29,18 @@ export const usage = `Audits the licences of every package in a node_modules tre
   --dir DIR      where the embedded engine keeps its state (default: .holdfast/demo)
   --report FILE  where to write the report (default: licence-report.md beside DIR)
   --json         print one JSON object on standard output, all else on standard error
+  --approve-all  approve every licence that waits for a human
+  --port N       where the links lead on which humans approve (default: a free port)
   --fresh        forget the earlier run instead of continuing it
   --pace MS      let each attempt take at least so long, to watch it or to kill it
   --help         show this text
 `
 
 const paceMaxMs = 60_000
+const portMax = 65_535
 
 export function readOptions(args: readonly string[], cwd: string, project: string): Options {
-  const { path, url, dir, report, json, fresh, pace, help } = parsed(args)
+  const { path, url, dir, report, json, fresh, pace, help, ...approving } = parsed(args)
   if (url !== undefined && !URL.canParse(url)) throw new Misuse(`--url ${url} is not a URL`)
   const directory = resolve(cwd, dir ?? '.holdfast/demo')
   return {
@@ -45,6 +51,8 @@ export function readOptions(args: readonly string[], cwd: string, project: strin
     json: json ?? false,
     fresh: fresh ?? false,
     paceMs: paceOf(pace),
+    approveAll: approving['approve-all'] ?? false,
+    port: portOf(approving.port),
     help: help ?? false,
   }
 }
@@ -63,6 +71,8 @@ function parsed(args: readonly string[]) {
         json: { type: 'boolean' },
         fresh: { type: 'boolean' },
         pace: { type: 'string' },
+        'approve-all': { type: 'boolean' },
+        port: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -75,10 +85,21 @@ function parsed(args: readonly string[]) {
 }
 
 function paceOf(text: string | undefined): number {
-  if (text === undefined) return 0
-  const paceMs = Number(text)
-  if (!Number.isInteger(paceMs) || paceMs < 0 || paceMs > paceMaxMs) {
-    throw new Misuse(`--pace ${text} is not a number of milliseconds from 0 to ${paceMaxMs}`)
-  }
-  return paceMs
+  return wholeOf('pace', text, 'a number of milliseconds from', [0, paceMaxMs]) ?? 0
+}
+
+function portOf(text: string | undefined): number | undefined {
+  return wholeOf('port', text, 'a port from', [1, portMax])
+}
+
+function wholeOf(
+  option: string,
+  text: string | undefined,
+  what: string,
+  [min, max]: readonly [number, number],
+): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (Number.isInteger(value) && value >= min && value <= max) return value
+  throw new Misuse(`--${option} ${text} is not ${what} ${min} to ${max}`)
 }

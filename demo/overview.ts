@@ -19,6 +19,9 @@ export interface Overview {
   readonly grave: readonly PackageProblem[]
   /** The others, only counted. */
   readonly minor: readonly { readonly kind: ProblemKind; readonly packages: number }[]
+  /** Packages that somebody decided on. */
+  readonly approved: readonly PackageAudit[]
+  readonly rejected: readonly PackageAudit[]
   readonly bytes: number
   readonly attempts: number
 }
@@ -45,6 +48,8 @@ export function summarise(audits: readonly PackageAudit[]): Overview {
       .filter((kind) => !graveKinds.has(kind))
       .map((kind) => ({ kind, packages: new Set(ofKind(kind).map(({ audit }) => audit)).size }))
       .filter(({ packages }) => packages > 0),
+    approved: audits.filter(({ approval }) => approval === 'approved'),
+    rejected: audits.filter(({ approval }) => approval === 'rejected'),
     bytes: sum(audits.map((audit) => audit.bytes)),
     attempts: sum(audits.map((audit) => audit.attempts)),
   }

@@ -12,6 +12,8 @@ export interface ProgressFigures {
   readonly ended: number
   readonly retried: number
   readonly lost: number
+  /** Packages whose licence waits for an approval. */
+  readonly waiting: number
   /** The package that ended last. */
   readonly latest: string
 }
@@ -25,11 +27,11 @@ export class Progress {
   readonly #screen: Screen
   #figures: ProgressFigures
   #timer: NodeJS.Timeout | undefined
-  #shown = -1
+  #shown = ''
 
   constructor(screen: Screen, total: number) {
     this.#screen = screen
-    this.#figures = { total, ended: 0, retried: 0, lost: 0, latest: '' }
+    this.#figures = { total, ended: 0, retried: 0, lost: 0, waiting: 0, latest: '' }
     const everyMs = screen.isTTY === true ? redrawMs : plainLineMs
     this.#timer = setInterval(() => this.#show(), everyMs)
     // The display alone must not keep the process alive.
@@ -47,6 +49,27 @@ export class Progress {
     }
   }
 
+  waiting(count: number): void {
+    this.#figures = { ...this.#figures, waiting: count }
+  }
+
+  /** Whether nothing is left to do but to wait. */
+  get idle(): boolean {
+    const { total, ended, waiting } = this.#figures
+    return waiting > 0 && ended + waiting === total
+  }
+
+  /** Says something that stays, above the line that changes. */
+  note(text: string): void {
+    if (this.#screen.isTTY !== true) {
+      this.#screen.write(`${text}\n`)
+      return
+    }
+    this.#screen.write(`\r\x1b[2K${text}\n`)
+    this.#shown = ''
+    if (this.#timer !== undefined) this.#show()
+  }
+
   /** Leaves the last state standing; further calls change nothing. */
   stop(): void {
     if (this.#timer === undefined) return
@@ -57,8 +80,9 @@ export class Progress {
   }
 
   #show(): void {
-    if (this.#figures.ended === this.#shown) return
-    this.#shown = this.#figures.ended
+    const { ended, waiting } = this.#figures
+    if (this.#shown === `${ended} ${waiting}`) return
+    this.#shown = `${ended} ${waiting}`
     if (this.#screen.isTTY === true) {
       // One column stays free: some terminals wrap when the last one is written.
       // A terminal of unknown size says 0.
@@ -89,6 +113,10 @@ export function shortened(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
 }
 
-function remarks({ retried, lost }: ProgressFigures): string[] {
-  return [retried > 0 ? `${retried} retried` : '', lost > 0 ? `${lost} lost` : ''].filter(Boolean)
+function remarks({ retried, lost, waiting }: ProgressFigures): string[] {
+  return [
+    retried > 0 ? `${retried} retried` : '',
+    lost > 0 ? `${lost} lost` : '',
+    waiting > 0 ? `${waiting} waiting` : '',
+  ].filter(Boolean)
 }

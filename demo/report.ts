@@ -29,6 +29,7 @@ export function reportText(root: string, result: RunResult, overview: Overview):
     ...section('Grades', ['grade', 'packages'], gradeRows(overview)),
     ...section('Licences', ['licence', 'name', 'OSI', 'grade', 'packages'], licenceRows(overview)),
     ...section('Not audited', ['package', 'path', 'outcome', 'reason'], lossRows(result)),
+    ...section('Decided', ['package', 'path', 'licence', 'decision'], decisionRows(overview)),
     ...section('To look at', ['package', 'path', 'problem', 'detail'], graveRows(overview)),
     ...section(
       'Untidy, but harmless',
@@ -63,6 +64,15 @@ function lossRows({ losses }: RunResult): string[][] {
     lost.path,
     outcome,
     reason,
+  ])
+}
+
+function decisionRows({ rejected, approved }: Overview): string[][] {
+  return [...rejected, ...approved].map(({ name, version, path, expression, approval }) => [
+    `${name}@${version}`,
+    path,
+    expression,
+    `${approval}`,
   ])
 }
 

@@ -1,9 +1,10 @@
 // Runs the audit of one tree on an engine: one execution per package, continued if already begun.
 
 import { createHash } from 'node:crypto'
-import type { Engine, ExecutionSnapshot, SubmitItemOutcome } from '../src/index.ts'
+import type { Engine, ExecutionId, ExecutionSnapshot, SubmitItemOutcome } from '../src/index.ts'
 import { auditTask, type PackageAudit } from './audit.ts'
 import type { InstalledPackage, PackageTree } from './packages.ts'
+import { Waiting, type WaitingWatch } from './waiting.ts'
 
 export interface RunOptions {
   /** Tells this audit from those that `--fresh` has left behind. */
@@ -15,10 +16,10 @@ export interface RunOptions {
   readonly watch: RunWatch
 }
 
-export interface RunWatch {
+export interface RunWatch extends WaitingWatch {
   started(earlier: EarlierRun, packages: number): void
   /** Called once for each package, also for those that an earlier run had finished. */
-  ended(name: string, audit: PackageAudit | undefined): void
+  ended(name: string, audit: PackageAudit | undefined, waiting: number): void
 }
 
 /** What an earlier run left. */
@@ -26,6 +27,8 @@ export interface EarlierRun {
   readonly finished: number
   /** Begun and not finished: other workers, or attempts that died with their process. */
   readonly begun: number
+  /** Suspended until somebody approves a licence. */
+  readonly waiting: number
 }
 
 export type Outcome = 'completed' | 'failed' | 'cancelled' | 'expired' | 'skipped'
@@ -44,6 +47,8 @@ export interface RunResult {
   readonly audits: readonly PackageAudit[]
   readonly losses: readonly Loss[]
   readonly earlier: EarlierRun
+  /** How many are left that wait for an approval. */
+  readonly waiting: number
   readonly interrupted: boolean
 }
 
@@ -61,37 +66,47 @@ export async function runAudit(
       options: { idempotencyKey: keyOf(tree, options.runId, { path, name, version }) },
     })),
   )
+  const waiting = new Waiting(engine, watch)
   const known = submissions.flatMap((one) => (one.outcome === 'duplicate' ? [one.execution] : []))
   // Before the worker starts, so that this run's own work is not taken for an earlier one's.
-  const earlier = countEarlier(await Promise.all(known.map((execution) => execution.describe())))
-  watch.started(earlier, tree.packages.length)
+  const snapshots = await Promise.all(known.map((execution) => execution.describe()))
+  watch.started(countEarlier(snapshots), tree.packages.length)
 
   const verdicts: (PackageAudit | Loss | undefined)[] = tree.packages.map(() => undefined)
   const arrivals = submissions.map(async (submission, index) => {
     const installed = tree.packages[index] as InstalledPackage
+    if (submission.outcome !== 'refused') waiting.add(installed, submission.execution)
     const verdict = await verdictOf(installed, submission)
     verdicts[index] = verdict
-    watch.ended(`${installed.name}@${installed.version}`, isLoss(verdict) ? undefined : verdict)
+    if (submission.outcome !== 'refused') waiting.forget(submission.execution.id)
+    const found = isLoss(verdict) ? undefined : verdict
+    watch.ended(`${installed.name}@${installed.version}`, found, waiting.count)
   })
   // A short lease: after a kill, the packages that were in work are free again in a moment.
   const worker = await engine.work([task], { concurrency: options.concurrency, lease: '2s' })
+  const following = waiting.follow(suspendedIn(snapshots))
   try {
-    await Promise.race([Promise.all(arrivals), aborted(signal)])
+    await Promise.race([Promise.all(arrivals), aborted(signal), failureOf(following)])
   } finally {
     // Waits for the packages in work, so that an interrupted run leaves none half done.
     await worker.stop()
+    await waiting.close()
   }
   // Those packages have ended by now, but word of it may still be on its way.
-  await Promise.all(
+  const left = await Promise.all(
     submissions.map(async (submission, index) => {
-      if (verdicts[index] === undefined && (await hasEnded(submission))) await arrivals[index]
+      if (verdicts[index] !== undefined || submission.outcome === 'refused') return undefined
+      const state = (await submission.execution.describe())?.publicState
+      if (state !== undefined && isTerminal(state)) await arrivals[index]
+      return state
     }),
   )
   const ended = verdicts.filter((verdict) => verdict !== undefined)
   return {
     audits: ended.filter((verdict): verdict is PackageAudit => !isLoss(verdict)),
     losses: ended.filter(isLoss),
-    earlier,
+    earlier: countEarlier(snapshots),
+    waiting: left.filter((state) => state === 'suspended').length,
     interrupted: ended.length < tree.packages.length,
   }
 }
@@ -112,12 +127,6 @@ async function verdictOf(
   }
 }
 
-async function hasEnded(submission: Submission): Promise<boolean> {
-  if (submission.outcome === 'refused') return true
-  const snapshot = await submission.execution.describe()
-  return snapshot !== undefined && isTerminal(snapshot.publicState)
-}
-
 export function countOutcomes(result: RunResult): OutcomeCounts {
   const counts = { completed: 0, failed: 0, cancelled: 0, expired: 0, skipped: 0 }
   counts.completed = result.audits.length
@@ -126,14 +135,20 @@ export function countOutcomes(result: RunResult): OutcomeCounts {
 }
 
 function countEarlier(snapshots: readonly (ExecutionSnapshot | undefined)[]): EarlierRun {
-  let finished = 0
-  let begun = 0
+  const earlier = { finished: 0, begun: 0, waiting: 0 }
   for (const snapshot of snapshots) {
     if (snapshot === undefined) continue
-    if (isTerminal(snapshot.publicState)) finished += 1
-    else if (snapshot.totalAttempts > 0) begun += 1
+    if (isTerminal(snapshot.publicState)) earlier.finished += 1
+    else if (snapshot.publicState === 'suspended') earlier.waiting += 1
+    else if (snapshot.totalAttempts > 0) earlier.begun += 1
   }
-  return { finished, begun }
+  return earlier
+}
+
+function suspendedIn(snapshots: readonly (ExecutionSnapshot | undefined)[]): ExecutionId[] {
+  return snapshots.flatMap((snapshot) =>
+    snapshot?.publicState === 'suspended' ? [snapshot.executionId] : [],
+  )
 }
 
 function isLoss(verdict: PackageAudit | Loss): verdict is Loss {
@@ -188,4 +203,11 @@ function digest(parts: readonly string[]): string {
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve()
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+/** Rejects if the work does; that it comes to an end is no news. */
+function failureOf(work: Promise<void>): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    work.catch(reject)
+  })
 }

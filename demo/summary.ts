@@ -34,6 +34,7 @@ export function summaryText(
     licenceTable(overview, count, bold),
     gradeTable(overview, count, bold),
     lossLines(result, bold),
+    rejectionLines(overview, bold),
     problemLines(overview, bold),
     minorLines(overview, bold),
     options.report === undefined ? [] : [`Report: ${options.report}`],
@@ -78,6 +79,17 @@ function lossLines({ losses }: RunResult, bold: Paint): string[] {
       ...wrapped(reason, 4),
     ])
   return [bold(`Not audited (${losses.length})`), ...rows, ...more(losses.length)]
+}
+
+function rejectionLines({ approved, rejected }: Overview, bold: Paint): string[] {
+  const approvals = approved.length > 0 ? [`${amount(approved.length, 'licence')} approved`] : []
+  if (rejected.length === 0) return approvals
+  const rows = rejected
+    .slice(0, problemRowsMax)
+    .map(({ name, version, expression }) =>
+      shortened(`  ${name}@${version}: ${expression}`, widthMax),
+    )
+  return [...approvals, bold(`Rejected (${rejected.length})`), ...rows, ...more(rejected.length)]
 }
 
 function problemLines({ grave }: Overview, bold: Paint): string[] {

@@ -50,7 +50,8 @@ const result: RunResult = {
       reason: 'EIO '.repeat(90),
     },
   ],
-  earlier: { finished: 0, begun: 0 },
+  earlier: { finished: 0, begun: 0, waiting: 0 },
+  waiting: 0,
   interrupted: false,
 }
 
@@ -135,7 +136,8 @@ describe('progress', () => {
   })
 
   it('stays within the width that it is given', () => {
-    const figures = { total: 99_999, ended: 9_999, retried: 999, lost: 99, latest: longName }
+    const counts = { total: 99_999, ended: 9_999, retried: 999, lost: 99, waiting: 99 }
+    const figures = { ...counts, latest: longName }
     expect(liveLine(figures, 79)).toHaveLength(79)
     expect(liveLine(figures, 20)).toHaveLength(20)
   })
