@@ -15,6 +15,8 @@ it('has defaults', () => {
     json: false,
     fresh: false,
     paceMs: 0,
+    approveAll: false,
+    port: undefined,
     help: false,
   })
 })
@@ -27,6 +29,7 @@ it('takes paths from where it is called, and puts the report beside the director
     paceMs: 20,
   })
   expect(read('--report', 'r.md').report).toBe('/home/me/r.md')
+  expect(read('--approve-all', '--port', '4711')).toMatchObject({ approveAll: true, port: 4711 })
 })
 
 it.each([
@@ -39,6 +42,9 @@ it.each([
   [['--pace', 'slow']],
   [['--pace=-1']],
   [['--pace', '99999999']],
+  [['--port', '0']],
+  [['--port', '65536']],
+  [['--approve-all=no']],
 ])('refuses %j', (args) => {
   expect(() => read(...args)).toThrow(Misuse)
 })

@@ -2,6 +2,7 @@
 
 import { stripVTControlCharacters } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { approvedText, askText, idleText } from '../../demo/ask.ts'
 import type { PackageAudit } from '../../demo/audit.ts'
 import { sizeText, summarise } from '../../demo/overview.ts'
 import { liveLine, Progress } from '../../demo/progress.ts'
@@ -101,6 +102,26 @@ describe('the report', () => {
   })
 })
 
+describe('what asks for an approval', () => {
+  const link = `http://127.0.0.1:54321/${'t'.repeat(130)}`
+  const asked = {
+    package: { path: 'x', name: longName, version: '1.0.0\x1b[2J' },
+    licence: 'GPL-3.0-only (copyleft)',
+    token: 't',
+    url: link,
+  }
+
+  it('fits into 80 columns, but for the link, which has a line of its own', () => {
+    const lines = [askText(asked), approvedText(asked), idleText(12_345)].join('\n').split('\n')
+    expect(lines.filter((line) => line.length > 80)).toEqual([link])
+  })
+
+  it('lets no stranger steer the terminal', () => {
+    const short = { ...asked, package: { ...asked.package, name: 'short' } }
+    expect(askText(short)).toContain('waiting: short@1.0.0?[2J, GPL-3.0-only (copyleft)\n')
+  })
+})
+
 describe('progress', () => {
   beforeEach(() => {
     vi.useFakeTimers()
@@ -113,6 +134,7 @@ describe('progress', () => {
     let written = ''
     const progress = new Progress({ ...screen, write: (text) => (written += text) }, 3)
     progress.ended('a@1', { retried: true, lost: false })
+    progress.note('said')
     vi.advanceTimersByTime(2000)
     progress.ended('b@1', { retried: false, lost: true })
     progress.ended(longName, { retried: false, lost: false })
@@ -124,15 +146,26 @@ describe('progress', () => {
 
   it('is one line on a terminal', () => {
     expect(run({ isTTY: true, columns: 0 })).toBe(
-      '\r\x1b[2K██████░░░░░░░░░░░░░░ 33%  1/3  1 retried  a@1' +
+      '\r\x1b[2Ksaid\n' +
+        '\r\x1b[2K██████░░░░░░░░░░░░░░ 33%  1/3  1 retried  a@1' +
         '\r\x1b[2K████████████████████100%  3/3  1 retried  1 lost\n',
     )
   })
 
   it('is a line now and then elsewhere', () => {
     expect(run({ isTTY: false })).toBe(
-      'audited 1 of 3 packages, 1 retried\naudited 3 of 3 packages, 1 retried, 1 lost\n',
+      'said\naudited 1 of 3 packages, 1 retried\naudited 3 of 3 packages, 1 retried, 1 lost\n',
     )
+  })
+
+  it('knows when nothing is left but to wait', () => {
+    const progress = new Progress({ isTTY: false, write: () => true }, 3)
+    progress.waiting(2)
+    expect(progress.idle).toBe(false)
+    progress.ended('a@1', { retried: false, lost: false })
+    expect(progress.idle).toBe(true)
+    progress.waiting(0)
+    expect(progress.idle).toBe(false)
   })
 
   it('stays within the width that it is given', () => {
