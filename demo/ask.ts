@@ -25,7 +25,7 @@ export function idleText(count: number): string {
     `Everything else is done: ${who} for your approval.`,
     'Open a link and press its button, or paste its two lines into a shell;',
     '{"approve":false} rejects. Stopped or killed and started again, the audit still',
-    'waits. To approve all: npm run demo -- --approve-all',
+    'waits. To approve all, stop this and run npm run demo -- --approve-all',
     '',
   ].join('\n')
 }

@@ -1,5 +1,4 @@
 // Signals over HTTP: what reaches the engine, and what senders are told.
-import { createHash } from 'node:crypto'
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
@@ -315,31 +314,6 @@ describe('Other methods', () => {
     const head = await handle(new Request(address, { method: 'HEAD' }))
     expect(head.headers.get('content-type')).toBe('text/html; charset=utf-8')
     expect(await head.text()).toBe('')
-  })
-
-  it('the page says what the application knows of it', async () => {
-    const faults: unknown[] = []
-    const asking = (confirmPage: (request: Request) => string) =>
-      listen({ confirmPage, onError: (fault) => faults.push(fault) })
-        .handle(new Request(`${address}?name=go`))
-        .then((response) => response.text())
-    const subject = ({ url }: Request) => `<b> ${url.includes(token)}`
-    expect(await asking(subject)).toContain('<p>Please confirm: &#60;b&#62; true</p>')
-    const fault = new Error('forgotten')
-    const forgetful = () => {
-      throw fault
-    }
-    expect(await asking(forgetful)).toContain('<p>Please confirm: go</p>')
-    expect(faults).toEqual([fault])
-  })
-
-  it('the page allows its own style and nothing else', async () => {
-    const response = await listen({ confirmPage: true }).handle(new Request(address))
-    const [, style = ''] = /<style>([^<]*)<\/style>/.exec(await response.text()) ?? []
-    const digest = createHash('sha256').update(style).digest('base64')
-    const policy = response.headers.get('content-security-policy')
-    expect(policy).toContain(`default-src 'none'`)
-    expect(policy).toContain(`style-src 'sha256-${digest}'`)
   })
 
   it('the button is answered with a page, also when it is refused', async () => {
