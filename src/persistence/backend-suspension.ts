@@ -244,7 +244,10 @@ export interface SuspensionIngress {
   ): Promise<Page<WaitpointSummary, string>>
   /** Accepted signals of an execution after a position, in the order of their acceptance. */
   listSignals(id: ExecutionId, after: number, limit: number): Promise<Page<Signal, number>>
-  /** The token of a waitpoint, for those who may operate the engine. */
+  /**
+   * The token of a waitpoint, for those who may operate the engine: the one that it was issued with
+   * while that one's key counts, else one that is signed with the current key.
+   */
   waitpointToken(id: ExecutionId, waitpointId: string): Promise<string>
   /** Resumes a suspended execution whatever its condition. */
   resumeExecution(

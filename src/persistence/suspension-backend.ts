@@ -22,7 +22,7 @@ import type {
   WaitpointSummary,
 } from './backend-suspension.ts'
 import { parseHandle, parseHolder, suspendedHandle } from './handle.ts'
-import { currentKey, type SigningKey, secretBytes } from './keyring.ts'
+import { currentKey, isKeyAlive, type SigningKey, secretBytes } from './keyring.ts'
 import { Keyrings } from './keyrings.ts'
 import { OperationCaller } from './operation-caller.ts'
 import { checkTarget, mintId, parseSuspendedCursor, signalArguments } from './signal-delivery.ts'
@@ -197,15 +197,20 @@ export class SuspensionBackend
 
   async waitpointToken(id: ExecutionId, waitpointId: string): Promise<string> {
     const { partition } = parseExecutionId(id)
-    const text = (await this.listed(id, false)).points[waitpointId]
+    // Keys are read anew: one that this process takes for current may be replaced by now.
+    const [listed, ring] = await Promise.all([
+      this.listed(id, false),
+      this.keyrings.read(partition),
+    ])
+    const text = listed.points[waitpointId]
     if (text === undefined) {
       throw new EngineError('waitpoint_not_found', `${waitpointId} of execution ${id}`, {
         details: { executionId: id, waitpointId },
       })
     }
     const { kid, attempt } = readWaitpoint(waitpointId, text)
-    const key = await this.signingKey(partition, kid)
-    if (key === undefined) throw new EngineError('token_expired', 'its signing key is gone')
+    const own = isKeyAlive(ring, kid, listed.now) ? ring.keys.get(kid) : undefined
+    const key = own === undefined ? currentKey(ring) : { kid, secret: own.secret }
     return mintToken(key, { executionId: id, attempt, waitpointId })
   }
 
@@ -321,12 +326,6 @@ export class SuspensionBackend
         token: token ?? (await this.waitpointToken(executionId, waitpointId)),
       })),
     )
-  }
-
-  private async signingKey(partition: number, kid: string): Promise<SigningKey | undefined> {
-    const { keys } = await this.keyrings.of(partition)
-    const key = keys.get(kid) ?? (await this.keyrings.read(partition)).keys.get(kid)
-    return key === undefined ? undefined : { kid, secret: key.secret }
   }
 
   private async waitpoints(id: ExecutionId, withSignals: boolean): Promise<WaitpointSummary[]> {

@@ -171,7 +171,10 @@ export function describeTokens(open: Open): void {
       await refusal(deliver({ backend: other }, a.token)(), 'invalid_token')
       await send(opened, token)
       const { waitpointId } = a.waitpoints[0]!
-      await refusal(backend.waitpointToken(a.id, waitpointId), 'token_expired')
+      // A wait may outlive its key: whoever operates the engine gets a token of the current one.
+      const renewed = await backend.waitpointToken(a.id, waitpointId)
+      expect(renewed).toMatch(/^D\./)
+      await send(opened, renewed)
       expect((await backend.listWaitpoints(a.id)).items).toMatchObject([
         { waitpointId, state: 'active', tokenFingerprint: undefined },
       ])
