@@ -145,7 +145,7 @@ export function describeOperatorResume(open: Open): void {
       expect(await backend.observeSignals((await claimOne(backend)).handle)).toEqual([])
     })
 
-    it('has nothing to tell where nothing was suspended, and finds only what is there', async () => {
+    it('tells nothing where nothing was suspended, and finds only what is there', async () => {
       const opened = await openSigning(open)
       const { backend } = opened
       const { handle, executionId } = await submitAndClaim(backend)

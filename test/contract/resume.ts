@@ -84,7 +84,7 @@ export function describeResume(open: Open): void {
       })
     })
 
-    it('has the time left that its attempt had, and the next attempt all of it (S-W17)', async () => {
+    it('has the time left that its attempt had, the next attempt all of it (S-W17)', async () => {
       const opened = await openSigning(open)
       const { backend, clock } = opened
       const submission = { attemptTimeoutMs: 1000, retry: { attempts: 2, delayMs: 1 } }

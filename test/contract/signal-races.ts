@@ -270,7 +270,7 @@ export function describeSignalRaces(open: Open): void {
       )
     })
 
-    it('suspensions and signals of many go past each other, none is lost (S-R1, S-R2)', async () => {
+    it('suspensions and signals of many pass each other, none is lost (S-R1, S-R2)', async () => {
       const opened = await signing()
       const other = (await opened.peer()).backend
       const { backend } = opened

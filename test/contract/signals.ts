@@ -230,7 +230,7 @@ export function describeSignals(open: Open): void {
   })
 
   describe('a signal that is sent again', () => {
-    it('with its key is told what the first one did, also after the end (S-W15, S-C9)', async () => {
+    it('with its key is told what the first did, also after the end (S-W15, S-C9)', async () => {
       const opened = await openSigning(open)
       const { backend } = opened
       const { id, token, waitpoints } = await suspended(opened, {

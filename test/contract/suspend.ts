@@ -246,7 +246,7 @@ export function describeSuspend(open: Open): void {
       expect(await send(opened, waitpoints[1]!.token)).toBe('resume_condition_satisfied')
     })
 
-    it('refuses what is expired, closed, used, or of another attempt, without a trace', async () => {
+    it('refuses what is expired, closed, used, of another attempt, without a trace', async () => {
       const opened = await openSigning(open)
       const { backend, clock } = opened
       const first = await submitAndClaim(backend, { retry: { attempts: 2, delayMs: 1 } })

@@ -163,7 +163,7 @@ export function describeSuspensionTimeouts(open: Open): void {
       await heard
     })
 
-    it('a signal at the very millisecond comes too late, one before it in time (S-R4)', async () => {
+    it('a signal at that very millisecond is too late, one before it in time (S-R4)', async () => {
       const opened = await openSigning(open)
       const { backend, clock } = opened
       const first = await suspended(opened, { timeoutMs: 1000, onTimeout: 'auto_resume' })

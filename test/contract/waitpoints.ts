@@ -69,7 +69,7 @@ export function describeWaitpoints(open: Open): void {
       })
     })
 
-    it('issues a new one each time, also for an equal key, without an end if none is given', async () => {
+    it('issues a new one each time, for an equal key too, and without an end', async () => {
       const { backend } = await openSigning(open)
       const { handle, executionId } = await submitAndClaim(backend)
       const [a, b] = [
@@ -178,7 +178,7 @@ export function describeWaitpoints(open: Open): void {
   })
 
   describe('a waitpoint that nobody uses', () => {
-    it('dies to the millisecond, with no sweep and whatever clocks say (S-W16, S-R10)', async () => {
+    it('dies to the millisecond, with no sweep, whatever clocks say (S-W16, S-R10)', async () => {
       const opened = await openSigning(open)
       const { backend, clock } = opened
       const { executionId, handle } = await submitAndClaim(backend)

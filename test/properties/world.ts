@@ -69,7 +69,7 @@ export class World {
   /** Calls that were made before, to be made again much later. */
   readonly calls: Call[] = []
   readonly leaseStems: string[] = []
-  /** Ids of suspensions and of operators' wishes to resume, signals that were sent, rows of pages. */
+  /** Ids of suspensions and of operators' resumptions, signals that were sent, rows of pages. */
   readonly suspensions: string[] = []
   readonly resumeIds: string[] = []
   readonly deliveries: Arguments<'signal.deliver'>[] = []

@@ -22,7 +22,7 @@ export class ChangeLog {
   }
 }
 
-/** A map that tells the change log what it changes. Inspecting it shows no values: some are secret. */
+/** A map that tells the change log what it changes. Inspection shows no values: some are secret. */
 export class RecordMap<Value> {
   readonly #values = new Map<string, Value>()
   private readonly prefix: string
