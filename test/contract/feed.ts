@@ -260,7 +260,7 @@ export function describeFeed(open: Open): void {
       await withoutTrace(opened, () => opened.backend.followEvents(0, beginning, 5))
     })
 
-    it('is there for each partition', async () => {
+    it('is there for each partition (S-W33)', async () => {
       const { backend } = await open()
       const ids = await Promise.all(Array.from({ length: 40 }, () => submit(backend)))
       const found: string[] = []

@@ -97,7 +97,7 @@ const ends: Readonly<Record<string, End>> = {
 
 export function describeStreamEnds(open: Open): void {
   describe('the end of a stream', () => {
-    it.each(Object.entries(ends))('comes when its attempt %s', async (_how, end) => {
+    it.each(Object.entries(ends))('comes when its attempt %s (S-R12)', async (_how, end) => {
       const opened = await open()
       const { backend } = opened
       const claimed = await submitAndClaim(backend, end.submission, { leaseMs: 1000 })

@@ -163,6 +163,25 @@ export function describeStreams(open: Open): void {
       expect(after.currentLease?.expiresAtMs).toBe(expiresAtMs)
     })
 
+    it('stays open while its attempt is suspended, for nobody to append to (S-W26)', async () => {
+      const { backend } = await open()
+      const { executionId, handle } = await submitAndClaim(backend)
+      await backend.appendFrame(handle, frame('before'))
+      await backend.progress(handle, 40, 'half way')
+      await backend.progress(handle, undefined, 'waiting')
+      const outcome = await backend.suspend(handle, [{ key: 'approval' }])
+      const state = { state: 'suspended' }
+      await refusal(backend.appendFrame(handle, frame('late')), 'execution_not_active', state)
+      expect(await readAll(backend, executionId)).toMatchObject({ ended: false, frameCount: 1 })
+      if (outcome.outcome !== 'suspended') return expect.fail('nothing had come')
+      await backend.deliverSignal({ token: outcome.waitpoints[0]?.token ?? '' })
+      const resumed = await claimOne(backend)
+      expect(await backend.appendFrame(resumed.handle, frame('after'))).toMatchObject({ number: 2 })
+      expect(textsOf(await readAll(backend, executionId))).toEqual(['before', 'after'])
+      const { progress } = await describeOne(backend, executionId)
+      expect(progress).toEqual({ percent: 40, message: 'waiting' })
+    })
+
     it('goes on when the same attempt continues, and is another in the next attempt', async () => {
       const { backend } = await open()
       const { executionId, handle } = await submitAndClaim(backend)
@@ -196,7 +215,7 @@ export function describeStreams(open: Open): void {
   })
 
   describe('the number of a frame', () => {
-    it('makes a repeated append harmless, however late', async () => {
+    it('makes a repeated append harmless, however late (S-W27)', async () => {
       const opened = await open()
       const { backend } = opened
       const { executionId, handle } = await submitAndClaim(backend)
@@ -266,7 +285,7 @@ export function describeStreams(open: Open): void {
       }
     })
 
-    it('tells after a page where to go on', async () => {
+    it('tells after a page where to go on (S-W30)', async () => {
       const { backend } = await open()
       const { executionId: id, handle } = await submitAndClaim(backend)
       await appendAll(backend, handle, ['1', '2', '3', '4', '5'])
@@ -311,7 +330,7 @@ export function describeStreams(open: Open): void {
   })
 
   describe('what is kept', () => {
-    it('are 10,000 durable frames, whatever else is appended', async () => {
+    it('are 10,000 durable frames, whatever else is appended (S-W29, S-C17)', async () => {
       const { backend } = await open()
       const { executionId: id, handle } = await submitAndClaim(backend)
       const texts = (count: number) => Array.from({ length: count }, (_, at) => String(at))

@@ -63,7 +63,7 @@ export function describeSummaries(open: Open): void {
       expect(textsOf({ frames } as never)).toEqual(['before', '{"a":1}', '{"a":2}'])
     })
 
-    it('keeps numbers, empty arrays and empty objects as they were written', async () => {
+    it('keeps numbers, empty arrays and empty objects as they were written (S-W28)', async () => {
       const { backend } = await open()
       const { executionId, handle } = await submitAndClaim(backend)
       const text =

@@ -98,7 +98,7 @@ export function describeTails(open: Open): void {
       expect(await tail.found).toMatchObject({ frames: [], ended: true, closedReason })
     })
 
-    it('reads what came before the end, then the end', async () => {
+    it('reads what came before the end, then the end (S-C16)', async () => {
       const opened = await open()
       const { backend } = opened
       const { executionId, handle } = await submitAndClaim(backend)

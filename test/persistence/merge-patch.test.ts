@@ -35,7 +35,7 @@ function naive(target: unknown, patch: unknown): unknown {
 }
 
 describe('A merge patch', () => {
-  it.each(published)('of %s with %s makes %s', (target, patch, result) => {
+  it.each(published)('of %s with %s makes %s (S-C18)', (target, patch, result) => {
     expect(mergePatch(target, patch)).toBe(result)
   })
 
