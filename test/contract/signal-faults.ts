@@ -62,7 +62,7 @@ export function describeSignalFaults(open: Open): void {
     it.each([10, 30, 60])(
       '%i in 100 calls and as many answers, all that waits goes on (S-C15)',
       async (percent) => {
-        const opened = await openSigning(open)
+        const opened = await openSigning(open, { partitions: 1 })
         const { stores, backends } = await faulty(opened, `faults ${percent}`, percent)
         const lanes = Array.from({ length: 12 }, (_, at) => `lane-${at}`)
         const ids = await Promise.all(lanes.map((lane) => live(backends, lane)))
