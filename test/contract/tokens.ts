@@ -282,6 +282,16 @@ export function describeTokens(open: Open): void {
       await send({ backend: (await opened.peer()).backend }, token)
     })
 
+    it('of more than 128 bytes is refused, and not shown', async () => {
+      const opened = await openSigning(open)
+      const secret = Buffer.from('abc'.repeat(43))
+      const call = () => opened.backend.rotateSecret('B', secret)
+      const error = await refusedWithoutTrace(opened, call, 'invalid_input', { argument: 'secret' })
+      const text = inspect(error, { depth: 20 })
+      expect(text).not.toContain(secret.toString('base64url').slice(0, 20))
+      expect(text).not.toContain('abcabc')
+    })
+
     it.each<[string, string, number | undefined]>([
       ['an empty id', '', undefined],
       ['an id of 33 letters', 'k'.repeat(33), undefined],
