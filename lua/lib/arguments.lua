@@ -198,7 +198,7 @@ local decoders = {
     return text
   end,
   secret = function(text)
-    if #text < 43 or #text > 172 or text:find("[^%w_-]") then
+    if #text < 43 or #text > 171 or text:find("[^%w_-]") then
       return nil, "is not 32 to 128 bytes in base64url"
     end
     return text

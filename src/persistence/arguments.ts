@@ -87,7 +87,7 @@ const checks: Readonly<Record<string, Check>> = {
   behaviour: oneOf(timeoutBehaviours),
   waitpoint_scope: oneOf(['attempt', 'run']),
   kid: matching(/^[\w-]{1,32}$/, 'must be 1 to 32 letters, digits, _ or -'),
-  secret: matching(/^[\w-]{43,172}$/, 'is not 32 to 128 bytes in base64url'),
+  secret: matching(/^[\w-]{43,171}$/, 'is not 32 to 128 bytes in base64url'),
   label: (value) => textCheck(bytesMax.label)(value),
   signal_name: (value) =>
     String(value).startsWith('__') ? 'begins with two underscores' : wordProblem(value),

@@ -88,7 +88,7 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
   behaviour: ['', 'resume', 5],
   waitpoint_scope: ['', 'execution'],
   kid: ['', 'a.b', 'a:b', 'k'.repeat(33), 5],
-  secret: ['', 's'.repeat(42), 's'.repeat(173), `${'s'.repeat(43)}+`, 5],
+  secret: ['', 's'.repeat(42), 's'.repeat(172), `${'s'.repeat(43)}+`, 5],
   label: ['x'.repeat(257), 'é'.repeat(129), 5],
   signal_name: ['', '__timeout', 'two words', 5],
   signal_source: ['', 'engine', 'two words', 5],

@@ -110,7 +110,7 @@ const edges: Readonly<Record<string, readonly unknown[]>> = {
   behaviour: ['', 'fail', 'Fail', 'fail ', 'escalate', 'auto_resume_with_signal'],
   waitpoint_scope: ['', 'attempt', 'run', 'run '],
   kid: ['', 'k', 'K_-9', 'k.', 'k:', 'k ', 'ü', 'k'.repeat(32), 'k'.repeat(33)],
-  secret: ['', 's'.repeat(42), 's'.repeat(43), 's'.repeat(172), 's'.repeat(173), '+'.repeat(43)],
+  secret: ['', 's'.repeat(42), 's'.repeat(43), 's'.repeat(171), 's'.repeat(172), '+'.repeat(43)],
   label: ['', 'a\u0000b', ...sized(256, 257, 258)],
   signal_name: [...words, '_', '__', '__timeout', '_a', ...sized(64, 65, 66)],
   signal_source: [...words, 'engine', 'engine2', 'Engine', ...sized(64, 65, 66)],
