@@ -78,7 +78,7 @@ export function limitsLua(): string {
     frame_bytes: bytesMax.frame,
     correlation_bytes: bytesMax.correlation,
     summary_bytes: bytesMax.summary,
-    frame_page_bytes: bytesMax.framePage,
+    page_bytes: bytesMax.page,
     durable_frames_max: counts.durableFramesMax,
     durable_frames_slack: counts.durableFramesSlack,
     live_frames_max: counts.liveFramesMax,

@@ -88,7 +88,7 @@ export const bytesMax = {
   /** The rolling document of an attempt. */
   summary: 262_144,
   /** A page of frames is full once it holds so much: one answer must not hold the server up. */
-  framePage: 4_194_304,
+  page: 4_194_304,
 } as const
 
 export const counts = {

@@ -49,7 +49,7 @@ return {
   frame_bytes = 65536,
   correlation_bytes = 256,
   summary_bytes = 262144,
-  frame_page_bytes = 4194304,
+  page_bytes = 4194304,
   durable_frames_max = 10000,
   durable_frames_slack = 1000,
   live_frames_max = 1000,

@@ -122,7 +122,7 @@ function frames.page(id, attempt, from, to, count)
   local live = open_reader(keys.live(id, attempt), from)
   local found, bytes, seen = {}, 0, nil
   local reader = nearer(durable, live, to)
-  while reader ~= nil and #found < count and bytes < limits.frame_page_bytes do
+  while reader ~= nil and #found < count and bytes < limits.page_bytes do
     found[#found + 1] = reader.packed
     bytes = bytes + #reader.packed
     seen = reader.number

@@ -33,6 +33,7 @@ return {
     "correlation:text",
     "key:text",
     "payload:bytes?",
+    "left_out:flag",
   },
   suspended = { "id:text", "score:int", "reason:text", "suspended_at:int" },
 }

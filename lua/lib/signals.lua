@@ -148,10 +148,9 @@ function signals.policy()
   return policy
 end
 
--- The signal as readers get it, in the order of the declared row.
-function signals.row(x, position)
-  local found = redis.call("HMGET", keys.signals(x.id), field(position), "p" .. field(position))
-  local signal = read(position, found[1])
+-- A signal as readers get it, in the order of the declared row.
+local function row(position, record, payload, left_out)
+  local signal = read(position, record)
   return {
     field(position),
     signal.id,
@@ -166,8 +165,29 @@ function signals.row(x, position)
     signal.identity,
     signal.correlation,
     signal.key,
-    found[2],
+    payload,
+    left_out,
   }
+end
+
+-- The signals at these positions. Once a page is full of payloads the others are left out, for the
+-- reader to ask for; or the rows end there.
+function signals.rows(x, positions, ends)
+  local rows, bytes, key = {}, 0, keys.signals(x.id)
+  for place, position in ipairs(positions) do
+    local name = field(position)
+    if bytes < limits.page_bytes then
+      local found = redis.call("HMGET", key, name, "p" .. name)
+      bytes = bytes + (found[2] and #found[2] or 0)
+      rows[place] = row(position, found[1], found[2], 0)
+    elseif ends then
+      return rows
+    else
+      local left_out = redis.call("HEXISTS", key, "p" .. name)
+      rows[place] = row(position, redis.call("HGET", key, name), false, left_out)
+    end
+  end
+  return rows
 end
 
 return signals

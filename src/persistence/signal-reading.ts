@@ -41,12 +41,16 @@ function stateOf(point: Waitpoint, listed: Listed): WaitpointSummary['state'] {
   return point.state as WaitpointSummary['state']
 }
 
-/** Every waitpoint, by id; `fingerprint` says how to speak of its token. */
+/**
+ * Every waitpoint, by id, with those of the signals that counted at it; `fingerprint` says how to
+ * speak of its token.
+ */
 export function readWaitpoints(
   listed: Listed,
+  accepted: readonly Signal[],
   fingerprint: (point: Waitpoint) => string | undefined,
 ): WaitpointSummary[] {
-  const signals = new Map(listed.signals.map((row) => [row.position, readSignal(row)]))
+  const signals = new Map(accepted.map((signal) => [signal.position, signal]))
   return Object.entries(listed.points)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([id, text]) => {

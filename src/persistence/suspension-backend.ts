@@ -21,6 +21,7 @@ import type {
   WaitpointSpec,
   WaitpointSummary,
 } from './backend-suspension.ts'
+import type { SignalRow } from './generated/operations.ts'
 import { parseHandle, parseHolder, suspendedHandle } from './handle.ts'
 import { currentKey, isKeyAlive, type SigningKey, secretBytes } from './keyring.ts'
 import { Keyrings } from './keyrings.ts'
@@ -69,7 +70,7 @@ export class SuspensionBackend
       const answer = await this.call(partition, 'execution.suspend', args)
       const { suspensionId } = request
       if (answer.outcome === 'satisfied') {
-        const signals = answer.signals.map(readSignal)
+        const signals = await this.whole(partition, fence.id, answer.signals)
         const { replayed } = answer
         return { outcome: 'already_satisfied', suspensionId, signals, replayed } as const
       }
@@ -120,7 +121,7 @@ export class SuspensionBackend
   async observeSignals(handle: Handle): Promise<readonly Signal[]> {
     const { partition, id, attempt } = parseHolder(this.store.kind, handle)
     const { signals } = await this.call(partition, 'signal.observe', { id, attempt })
-    return signals.map(readSignal)
+    return this.whole(partition, id, signals)
   }
 
   async deliverSignal(delivery: SignalDelivery): Promise<DeliverOutcome> {
@@ -328,11 +329,32 @@ export class SuspensionBackend
     )
   }
 
+  /** Signals with the payloads that the answer left out because it was full. */
+  private async whole(
+    partition: number,
+    id: string,
+    rows: readonly SignalRow[],
+  ): Promise<Signal[]> {
+    const signals: Signal[] = []
+    for (const row of rows) {
+      if (!row.left_out) {
+        signals.push(readSignal(row))
+        continue
+      }
+      const args = { id, after: row.position - 1, count: 1 }
+      const answer = await this.call(partition, 'signal.list', args)
+      const found = answer.outcome === 'listed' ? answer.signals[0] : undefined
+      if (found !== undefined) signals.push(readSignal(found))
+    }
+    return signals
+  }
+
   private async waitpoints(id: ExecutionId, withSignals: boolean): Promise<WaitpointSummary[]> {
-    const { partition } = parseExecutionId(id)
+    const { partition, local } = parseExecutionId(id)
     const listed = await this.listed(id, withSignals)
+    const signals = await this.whole(partition, local, listed.signals)
     const { keys } = await this.keyrings.of(partition)
-    return readWaitpoints(listed, ({ id: waitpointId, kid, attempt }: Waitpoint) => {
+    return readWaitpoints(listed, signals, ({ id: waitpointId, kid, attempt }: Waitpoint) => {
       const key = keys.get(kid)
       if (key === undefined) return undefined
       const token = mintToken(

@@ -1,6 +1,7 @@
 // What senders may not exceed: sizes to the byte, counts to the one, windows to the millisecond.
 import { describe, expect, it } from 'vitest'
-import type { SignalDelivery } from '../../src/persistence/backend-suspension.ts'
+import { digest } from '../../src/ids.ts'
+import type { Signal, SignalDelivery } from '../../src/persistence/backend-suspension.ts'
 import type { Open } from '../support/backends.ts'
 import {
   claimOne,
@@ -35,6 +36,27 @@ export function describeSignalLimits(open: Open): void {
       const opened = await openSigning(open)
       const { token } = await suspended(opened, operator)
       await send(opened, token, signal)
+    })
+
+    it('is read whole, also when all of them together fill more than an answer', async () => {
+      const opened = await openSigning(open, { partitions: 1 })
+      const { backend } = opened
+      const condition = { kind: 'count', count: 80, of: 'signals', waitpoints: ['key'] } as const
+      const plan = { waitpoints: [{ key: 'key' }], condition }
+      const { id, outcome, token } = await suspended(opened, plan)
+      const payloads = Array.from({ length: 80 }, (_, at) => new Uint8Array(65_536).fill(at))
+      for (const payload of payloads) await send(opened, token, { payload })
+      const wholeOnes = payloads.map((payload) => digest(payload))
+      const bytesOf = (signals: readonly Signal[]) =>
+        signals.map(({ payload = '' }) => digest(payload))
+      expect(bytesOf(await backend.observeSignals(outcome.handle))).toEqual(wholeOnes)
+      const [point] = (await backend.listWaitpoints(id, { withSignals: true })).items
+      expect(bytesOf(point?.signals ?? [])).toEqual(wholeOnes)
+      const first = await backend.listSignals(id, 0, 1000)
+      expect(bytesOf(first.items)).toEqual(wholeOnes.slice(0, 64))
+      const second = await backend.listSignals(id, first.nextCursor ?? 0, 1000)
+      expect(bytesOf(second.items)).toEqual(wholeOnes.slice(64))
+      expect(second.nextCursor).toBeUndefined()
     })
 
     it('is not one byte of payload more (S-W12, S-C14)', async () => {

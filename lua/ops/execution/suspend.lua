@@ -11,11 +11,7 @@ local transition = require("lib.transition")
 local waitpoints = require("lib.waitpoints")
 
 local function rows_of(x, s)
-  local rows = {}
-  for _, position in ipairs(suspension.satisfiers(s)) do
-    rows[#rows + 1] = signals.row(x, position)
-  end
-  return rows
+  return signals.rows(x, suspension.satisfiers(s))
 end
 
 local function invalid(argument, why)

@@ -13,11 +13,11 @@ return op.define({
     if redis.call("EXISTS", keys.execution(arg.id)) == 0 then
       return op.outcome("absent")
     end
-    local last, rows = signals.count(arg), {}
-    local upto = math.min(arg.after + arg.count, last)
-    for position = arg.after + 1, upto do
-      rows[#rows + 1] = signals.row(arg, position)
+    local last, positions = signals.count(arg), {}
+    for position = arg.after + 1, math.min(arg.after + arg.count, last) do
+      positions[#positions + 1] = position
     end
-    return op.outcome("listed", { signals = rows, more = upto < last })
+    local rows = signals.rows(arg, positions, true)
+    return op.outcome("listed", { signals = rows, more = arg.after + #rows < last })
   end,
 })

@@ -29,9 +29,7 @@ return op.define({
       if s.f.closed ~= "resumed" then
         positions = { tonumber(s.f.closer) }
       end
-      for _, position in ipairs(positions) do
-        rows[#rows + 1] = signals.row(x, position)
-      end
+      rows = signals.rows(x, positions)
     end
     return op.outcome("observed", { signals = rows })
   end,

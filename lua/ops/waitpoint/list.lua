@@ -40,9 +40,7 @@ return op.define({
     end
     local points, rows = redis.call("HGETALL", keys.waitpoints(arg.id)), {}
     if arg.with_signals then
-      for place, position in ipairs(counted(points)) do
-        rows[place] = signals.row(arg, position)
-      end
+      rows = signals.rows(arg, counted(points))
     end
     return op.outcome("listed", {
       points = points,

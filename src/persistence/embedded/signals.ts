@@ -1,6 +1,6 @@
 // The accepted signals of an execution, in order; the twin of lua/lib/signals.lua.
 import { invariant } from '../../errors.ts'
-import { signalPolicyDefaults } from '../../limits.ts'
+import { bytesMax, signalPolicyDefaults } from '../../limits.ts'
 import type { SignalRow } from '../generated/operations.ts'
 import type { CallContext } from './call-context.ts'
 import type { Execution, StoredExecution } from './record.ts'
@@ -173,11 +173,32 @@ export function signalPolicy({ keyspace }: CallContext): SignalPolicy {
   return Object.fromEntries(entries) as SignalPolicy
 }
 
-/** The signal as readers get it. */
-export function signalRow(stored: StoredExecution, position: number): SignalRow {
+/**
+ * The signals at these positions. Once a page is full of payloads the others are left out, for the
+ * reader to ask for; or the rows end there.
+ */
+export function signalRows(
+  stored: StoredExecution,
+  positions: readonly number[],
+  ends = false,
+): SignalRow[] {
+  const rows: SignalRow[] = []
+  let bytes = 0
+  for (const position of positions) {
+    const isFull = bytes >= bytesMax.page
+    if (isFull && ends) break
+    const payload = stored.signals?.get(`p${position}`)
+    const given = payload instanceof Uint8Array && !isFull ? Buffer.from(payload) : undefined
+    bytes += given?.byteLength ?? 0
+    const leftOut = payload !== undefined && isFull
+    rows.push({ ...signalAt(stored, position), payload: given, left_out: leftOut })
+  }
+  return rows
+}
+
+function signalAt(stored: StoredExecution, position: number) {
   const record = textField(stored, String(position))
   invariant(record !== undefined, `signal ${position} is missing`)
-  const { digest: _, ...row } = readSignal(position, record)
-  const payload = stored.signals?.get(`p${position}`)
-  return { ...row, payload: payload instanceof Uint8Array ? Buffer.from(payload) : undefined }
+  const { digest: _, ...signal } = readSignal(position, record)
+  return signal
 }

@@ -4,7 +4,7 @@ import type { OperationPlan, RowPlan } from '../contract.ts'
 
 export interface ClaimedRow { readonly id: string; readonly kind: string; readonly lane: string; readonly task: string; readonly attempt: number; readonly attempt_type: string; readonly lease_id: string; readonly epoch: number; readonly lease_ms: number; readonly expires_at: number; readonly attempt_deadline_at: number | undefined; readonly created_at: number; readonly input: Uint8Array | undefined }
 
-export interface SignalRow { readonly position: number; readonly id: string; readonly waitpoint: string; readonly name: string; readonly category: string; readonly source: string; readonly encoding: string; readonly accepted_at: number; readonly created_at: number | undefined; readonly effect: string; readonly identity: string; readonly correlation: string; readonly key: string; readonly payload: Uint8Array | undefined }
+export interface SignalRow { readonly position: number; readonly id: string; readonly waitpoint: string; readonly name: string; readonly category: string; readonly source: string; readonly encoding: string; readonly accepted_at: number; readonly created_at: number | undefined; readonly effect: string; readonly identity: string; readonly correlation: string; readonly key: string; readonly payload: Uint8Array | undefined; readonly left_out: boolean }
 
 export interface SuspendedRow { readonly id: string; readonly score: number; readonly reason: string; readonly suspended_at: number }
 
@@ -2473,6 +2473,11 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
       "name": "payload",
       "type": "bytes",
       "optional": true
+    },
+    {
+      "name": "left_out",
+      "type": "flag",
+      "optional": false
     }
   ],
   "suspended": [

@@ -15,7 +15,7 @@ import {
   type Signal,
   sentBy,
   signalPolicy,
-  signalRow,
+  signalRows,
 } from '../signals.ts'
 import {
   conditionOf,
@@ -199,7 +199,7 @@ export function observeSignals(
     return { outcome: 'observed', signals: [] }
   }
   const positions = s.f.get('closed') === 'resumed' ? satisfiersOf(s) : [Number(closer)]
-  return { outcome: 'observed', signals: positions.map((at) => signalRow(x.stored, at)) }
+  return { outcome: 'observed', signals: signalRows(x.stored, positions) }
 }
 
 export function listSignals(
@@ -209,10 +209,8 @@ export function listSignals(
   const stored = keyspace.executions.get(id)
   if (stored === undefined) return { outcome: 'absent' }
   const last = countSignals(stored)
-  const upTo = Math.min(after + wanted, last)
-  const rows = []
-  for (let position = after + 1; position <= upTo; position++) {
-    rows.push(signalRow(stored, position))
-  }
-  return { outcome: 'listed', signals: rows, more: upTo < last }
+  const found = Math.max(0, Math.min(wanted, last - after))
+  const positions = Array.from({ length: found }, (_, at) => after + 1 + at)
+  const signals = signalRows(stored, positions, true)
+  return { outcome: 'listed', signals, more: after + signals.length < last }
 }

@@ -106,7 +106,7 @@ function readFrames({ durable, live }: StoredStream, from: number, to: number, c
   let bytes = 0
   let seen = 0
   let next = nearer(lists, positions, to)
-  while (next !== undefined && frames.length < count && bytes < bytesMax.framePage) {
+  while (next !== undefined && frames.length < count && bytes < bytesMax.page) {
     const { frame, isLive } = next
     // A copy: what a reader does to it must not reach the next one.
     frames.push(Buffer.from(frame.packed))

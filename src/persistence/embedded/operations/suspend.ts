@@ -9,7 +9,7 @@ import { checkSettle, settle } from '../fence.ts'
 import { isCurrentKey } from '../keyring.ts'
 import type { Execution } from '../record.ts'
 import { resumeByOperator } from '../resume.ts'
-import { loadSignal, type Signal, saveSignal, signalRow } from '../signals.ts'
+import { loadSignal, type Signal, saveSignal, signalRows } from '../signals.ts'
 import {
   loadSuspension,
   newSuspension,
@@ -36,8 +36,7 @@ type Suspend = Arguments<'execution.suspend'>
 const isRefusal = (value: unknown): value is Refusal =>
   typeof value === 'object' && value !== null && 'code' in value
 
-const rowsOf = ({ stored }: Execution, s: Suspension) =>
-  satisfiersOf(s).map((position) => signalRow(stored, position))
+const rowsOf = ({ stored }: Execution, s: Suspension) => signalRows(stored, satisfiersOf(s))
 
 function invalid(argument: string, why: string): Refusal {
   return refuse('invalid_input', { argument, why })

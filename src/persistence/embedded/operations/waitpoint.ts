@@ -5,7 +5,7 @@ import { type CallContext, refuse } from '../call-context.ts'
 import { checkFence } from '../fence.ts'
 import { isCurrentKey } from '../keyring.ts'
 import type { Execution } from '../record.ts'
-import { signalRow } from '../signals.ts'
+import { signalRows } from '../signals.ts'
 import {
   closeWaitpoint,
   hasRoom,
@@ -78,7 +78,7 @@ export function listWaitpoints(
   return {
     outcome: 'listed',
     points: Object.fromEntries(points),
-    signals: withSignals ? matched.map((position) => signalRow(stored, position)) : [],
+    signals: withSignals ? signalRows(stored, matched) : [],
     state,
     attempt: attempt === undefined ? undefined : String(attempt),
     run: String(replays),
