@@ -1,8 +1,11 @@
 // Every call that is performed from a state: each operation, each kind of stale proof.
 import type { ExecutionFields } from '../../src/persistence/embedded/execution-fields.ts'
 import type { Call } from './model.ts'
-import { executionId, type Submission } from './projections.ts'
+import type { Projection } from './projections.ts'
 import { type Fence, fenceOf, fieldsOf, type State } from './states.ts'
+import { executionId } from './subject.ts'
+import { otherWaits, waitsFromOutside, waitsWith } from './wait-calls.ts'
+import type { Waits } from './wait-states.ts'
 
 const id = executionId
 const digestOne = 'd'.repeat(22)
@@ -15,9 +18,13 @@ const neverIssued: Fence = { attempt: 77, lease_id: 'never.1', epoch: 8_000_000_
 
 type Fields = Readonly<ExecutionFields>
 
+function wholeFences(right: Fence | undefined, past: Fence | undefined): readonly Fence[] {
+  return [right, past, neverIssued].filter((fence) => fence !== undefined)
+}
+
 /** Every combination of attempt, lease id and epoch, each right, stale or never issued. */
 function fences(right: Fence | undefined, past: Fence | undefined): readonly Fence[] {
-  const known = [right, past, neverIssued].filter((fence) => fence !== undefined)
+  const known = wholeFences(right, past)
   const parts = <Part extends keyof Fence>(part: Part) => [
     ...new Set(known.map((fence) => fence[part])),
   ]
@@ -165,25 +172,44 @@ function fromOutside(f: Fields | undefined, past: Fence | undefined): readonly C
   ]
 }
 
+function waiting(
+  { keyspace, past }: State,
+  right: Fence | undefined,
+  nowMs: number,
+  waits: Waits,
+): readonly Call[] {
+  const proofs = waits === 'endings' ? fences(right, past) : wholeFences(right, past)
+  const known = [right, past].filter((fence) => fence !== undefined)
+  return [
+    ...waitsFromOutside(keyspace),
+    ...proofs.flatMap((fence) => waitsWith(keyspace, fence)),
+    ...known.flatMap((fence) => otherWaits(keyspace, fence, nowMs, waits)),
+  ]
+}
+
 /** Every call to perform from a state at a time. */
 export function callsFrom(
   state: State,
   nowMs: number,
-  submissions: readonly Submission[],
+  { submissions, waits, leavesOut }: Projection,
 ): readonly Call[] {
   const f = fieldsOf(state.keyspace)
   const right = fenceOf(f)
   const { past } = state
-  return [
+  // How settles look at their proofs is what the other projections are about.
+  const proofs = waits === undefined ? fences(right, past) : wholeFences(right, past)
+  const calls = [
     ...submissions.map((args): Call => ({ name: 'execution.submit', args })),
     ...claims(state, f),
     ...grants(state, f),
     ...fromOutside(f, past),
     ...tails(f),
-    ...fences(right, past).flatMap((fence) => [...settles(fence, nowMs), ...appends(fence)]),
+    ...proofs.flatMap((fence) => [...settles(fence, nowMs), ...appends(fence)]),
     ...[right, past].flatMap((fence) =>
       fence === undefined ? [] : [...otherSettles(fence, nowMs), ...otherAppends(fence)],
     ),
     ...(f === undefined ? otherAppends(neverIssued) : []),
+    ...(waits === undefined ? [] : waiting(state, right, nowMs, waits)),
   ]
+  return leavesOut === undefined ? calls : calls.filter(({ name }) => !leavesOut.test(name))
 }

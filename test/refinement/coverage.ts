@@ -8,6 +8,8 @@ import { operationPlans } from '../../src/persistence/generated/operations.ts'
 interface AfterDue {
   readonly leaf: string
   readonly reason: string | undefined
+  /** Whether a suspension was handed to an operator: the leaf stays the same. */
+  readonly hasEscalated: boolean
 }
 
 export class Coverage {
@@ -36,7 +38,9 @@ export class Coverage {
     this.outcomes.add(`${name} ${outcome}`)
     this.rows.add(`${before} ${name} ${outcome}`)
     if (isPerformed(name, answer)) this.addPerformed(before, afterDue, name, after)
-    else if (after !== before && name !== 'execution.purge' && after !== 'absent') {
+    else if (afterDue.hasEscalated && after === before) {
+      this.transitions.add(`${before} lapse → ${after}`)
+    } else if (after !== before && name !== 'execution.purge' && after !== 'absent') {
       this.transitions.add(`${before} ${dueEvent(before, afterDue)} → ${afterDue.leaf}`)
     }
   }
@@ -60,6 +64,7 @@ export class Coverage {
 
 /** The event that what is due amounts to. */
 function dueEvent(before: string, { leaf, reason }: AfterDue): string {
+  if (before === 'suspended') return reason === 'deadline' ? 'expire' : 'lapse'
   if (leaf.startsWith('runnable.')) return 'promote'
   if (leaf === 'leased.expired' || reason === 'max_reclaims_exceeded') return 'loseLease'
   if (leaf === 'delayed.retry' || reason === 'attempt_timeout') return 'timeOut'
@@ -70,7 +75,8 @@ function dueEvent(before: string, { leaf, reason }: AfterDue): string {
 /** Whether the operation's own event happened now, and not in an earlier call. */
 function isPerformed(name: OperationName, answer: Answer<OperationName>): boolean {
   if (answer.outcome === 'refused' || name === 'partition.sweep') return false
-  if (['duplicate', 'already_lost', 'empty'].includes(answer.outcome)) return false
+  if (['duplicate', 'already_lost', 'empty', 'satisfied'].includes(answer.outcome)) return false
+  if ('effect' in answer) return answer.effect === 'resume_condition_satisfied'
   const { replayed, repeated } = answer as { replayed?: boolean; repeated?: boolean }
   return replayed !== true && repeated !== true && operationPlans[name].events.length > 0
 }

@@ -2,26 +2,20 @@
 import { leafOf, lifecycleTable } from '../../src/machines/table.ts'
 
 /** Leaves that only operations which are not offered yet lead to. */
-const awaitedLeaves: ReadonlySet<string> = new Set([
-  'suspended',
-  'waitingChildren',
-  'terminal.skipped',
-])
+const awaitedLeaves: ReadonlySet<string> = new Set(['waitingChildren', 'terminal.skipped'])
 
 /** Events of operations that are not offered yet. */
-const awaitedEvents: ReadonlySet<string> = new Set([
-  'suspend',
-  'resume',
-  'waitChildren',
-  'childrenSettled',
-  'skip',
-])
+const awaitedEvents: ReadonlySet<string> = new Set(['waitChildren', 'childrenSettled', 'skip'])
 
 /** Ways out that no operation takes: the facts behind them cannot hold there. */
 const unreachable: readonly { readonly why: string; readonly rows: RegExp }[] = [
   {
     why: 'what delays is parked, and nobody can block it while it is leased',
     rows: /^leased\.held delay → (?!delayed\.parked$|runnable\.resumed$)/,
+  },
+  {
+    why: 'nobody can block what is suspended',
+    rows: /^suspended (resume|lapse) → runnable\.blocked$/,
   },
   {
     why: 'the block is taken away before the work is placed',
@@ -66,6 +60,20 @@ export const expectedOutcomes: Readonly<Record<string, readonly string[]>> = {
   'execution.cancel': ['cancelled', ...settled],
   'execution.delay': ['delayed', ...settled, 'invalid_input'],
   'execution.progress': ['progressed', ...fenced, ...lost],
+  'execution.suspend': [
+    'suspended',
+    'satisfied',
+    ...settled,
+    'invalid_input',
+    'invalid_resume_condition',
+    'signing_key_replaced',
+    'waitpoint_already_exists',
+    'waitpoint_not_found',
+    'waitpoint_not_pending',
+    'pending_waitpoint_expired',
+    'invalid_waitpoint_for_execution',
+  ],
+  'execution.resume': ['resumed', 'execution_not_found', 'execution_not_suspended'],
   'execution.block': ['blocked', 'execution_not_found', 'execution_not_eligible'],
   'execution.unblock': ['unblocked', 'execution_not_found', 'execution_not_eligible'],
   'execution.reprioritize': ['changed', 'execution_not_found', 'execution_not_eligible'],
@@ -95,10 +103,30 @@ export const expectedOutcomes: Readonly<Record<string, readonly string[]>> = {
   ],
   'lease.renew': ['renewed', ...fenced, ...lost],
   'lease.revoke': ['revoked', 'already_lost', ...fenced],
+  'partition.suspended': ['listed'],
   'partition.sweep': ['swept'],
+  'signal.deliver': [
+    'accepted',
+    'duplicate',
+    'execution_not_found',
+    'invalid_token',
+    'invalid_input',
+    'waitpoint_closed',
+    'target_not_signalable',
+  ],
+  'signal.list': ['listed', 'absent'],
+  'signal.observe': ['observed', 'execution_not_found'],
   'stream.append': ['appended', ...fenced, ...lost, 'frame_gap'],
   'stream.summarize': ['summarized', 'conflict', ...fenced, ...lost, 'frame_gap'],
   'stream.tail': ['found', 'execution_not_found'],
   'stream.read': ['found', 'execution_not_found'],
   'stream.summary': ['found', 'absent', 'execution_not_found'],
+  'waitpoint.close': ['closed', ...fenced, ...lost, 'waitpoint_not_found'],
+  'waitpoint.create': [
+    'created',
+    ...fenced,
+    ...lost,
+    'signing_key_replaced',
+    'waitpoint_already_exists',
+  ],
 }

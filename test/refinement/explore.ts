@@ -6,7 +6,7 @@ import { startMs } from '../support/settable-clock.ts'
 import { callsFrom } from './alphabet.ts'
 import type { Coverage } from './coverage.ts'
 import { type Call, copyKeyspace, dumpOf, emptyKeyspace, letDueHappen, perform } from './model.ts'
-import { executionId, type Projection } from './projections.ts'
+import type { Projection } from './projections.ts'
 import {
   abstractKey,
   fenceOf,
@@ -15,6 +15,7 @@ import {
   type State,
   timesOfInterest,
 } from './states.ts'
+import { executionId } from './subject.ts'
 
 /** One call from one state at one time, and what the model made of it. */
 export interface Edge {
@@ -44,7 +45,7 @@ const fullComparisonEvery = 64
 /** All edges from every state within the projection, in order of distance from nothing. */
 export function* explore(projection: Projection, coverage: Coverage): Generator<Expansion> {
   const start: Reached = {
-    keyspace: emptyKeyspace(),
+    keyspace: emptyKeyspace(projection.waits !== undefined),
     nowMs: startMs,
     past: undefined,
     leases: 1,
@@ -66,7 +67,7 @@ export function* explore(projection: Projection, coverage: Coverage): Generator<
 
 function isWithin({ keyspace }: State, projection: Projection): boolean {
   const f = fieldsOf(keyspace)
-  return f === undefined || projection.within(f, keyspace.lanes.get(f.lane) ?? '')
+  return f === undefined || projection.within(f, keyspace.lanes.get(f.lane) ?? '', keyspace)
 }
 
 function expand(
@@ -84,7 +85,7 @@ function expand(
     const afterDue = whatIsDue(state, nowMs)
     // Time alone also leads on: what nobody has noticed yet may look different.
     reach({ ...state, nowMs, from: state, by: undefined })
-    for (const call of callsFrom(state, nowMs, projection.submissions)) {
+    for (const call of callsFrom(state, nowMs, projection)) {
       const answer = perform(copy, nowMs, call)
       let stored = unchanged
       if (isChanged(copy, state.keyspace)) {
@@ -111,7 +112,13 @@ function isChanged(keyspace: Keyspace, before: Keyspace): boolean {
 function whatIsDue({ keyspace }: State, nowMs: number) {
   const copy = copyKeyspace(keyspace)
   letDueHappen(copy, executionId, nowMs)
-  return { leaf: leafNameOf(copy), reason: fieldsOf(copy)?.reason }
+  const [before, after] = [fieldsOf(keyspace), fieldsOf(copy)]
+  const isOpen = before?.wait_until !== undefined && after?.state === 'suspended'
+  return {
+    leaf: leafNameOf(copy),
+    reason: after?.reason,
+    hasEscalated: isOpen && after.wait_until === undefined,
+  }
 }
 
 function successor(state: Reached, keyspace: Keyspace, nowMs: number, call: Call): Reached {

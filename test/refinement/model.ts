@@ -5,8 +5,10 @@ import { applyDue } from '../../src/persistence/embedded/due.ts'
 import { dumpKeyspace } from '../../src/persistence/embedded/dump.ts'
 import { Keyspace } from '../../src/persistence/embedded/keyspace.ts'
 import { operations } from '../../src/persistence/embedded/operations/table.ts'
+import { fieldKinds } from '../../src/persistence/embedded/record.ts'
 import type { SortedSet } from '../../src/persistence/embedded/sorted-set.ts'
 import type { Dump } from '../support/canonical.ts'
+import { kid, secret } from './subject.ts'
 
 /** One call of an operation. */
 export type Call = {
@@ -27,8 +29,14 @@ function copyFeed({ feed: from }: Keyspace, { feed: to }: Keyspace): void {
 /** A copy that shares nothing that operations change. */
 export function copyKeyspace(from: Keyspace): Keyspace {
   const to = new Keyspace(true)
-  for (const [id, stored] of from.executions) to.executions.set(id, { ...stored })
-  for (const name of ['keyed', 'lanes', 'config', 'routes'] as const) {
+  for (const [id, stored] of from.executions) {
+    const copy = { ...stored }
+    for (const kind of fieldKinds) {
+      if (stored[kind] !== undefined) copy[kind] = new Map(stored[kind])
+    }
+    to.executions.set(id, copy)
+  }
+  for (const name of ['keyed', 'keyring', 'lanes', 'config', 'routes'] as const) {
     for (const [key, value] of from[name].entries()) to[name].set(key, value as never)
   }
   for (const [name, set] of Object.entries(from.indexes)) {
@@ -51,9 +59,11 @@ export function copyKeyspace(from: Keyspace): Keyspace {
   return to
 }
 
-export function emptyKeyspace(): Keyspace {
+/** Without executions; with the key that signs where anything is signed. */
+export function emptyKeyspace(isSigned: boolean): Keyspace {
   const keyspace = new Keyspace(true)
   perform(keyspace, 0, { name: 'partition.open', args: { partitions: 1 } })
+  if (isSigned) perform(keyspace, 0, { name: 'keyring.seed', args: { kid, secret } })
   keyspace.changes.take()
   return keyspace
 }

@@ -7,6 +7,8 @@ export interface Mutation {
   /** Text that stands in the module exactly once, and what stands there instead. */
   readonly before: string
   readonly after: string
+  /** The projection that is about it, where it shows soonest. */
+  readonly about?: string
 }
 
 export const mutations: readonly Mutation[] = [
@@ -60,6 +62,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a policy grants one attempt too many',
+    about: 'retries',
     module: 'lib.retry',
     before: 'if retries + 1 >= policy.attempts then',
     after: 'if retries >= policy.attempts then',
@@ -69,6 +72,37 @@ export const mutations: readonly Mutation[] = [
     module: 'lib.feed',
     before: 'fail = "class"',
     after: 'fail = "reason"',
+  },
+  {
+    name: 'a signal at a waitpoint of an earlier suspension counts for the one that is open',
+    about: 'waits in any order',
+    module: 'ops.signal.deliver',
+    before:
+      '  elseif point.state == "active" then\n' +
+      '    -- Bound to an earlier suspension it is closed, even if nobody closed it.\n' +
+      '    return point.suspension ~= x.f.suspension and closed(arg) or nil',
+    after: '  elseif point.suspension ~= nil and x.f.suspension ~= nil then\n    return nil',
+  },
+  {
+    name: 'a suspension runs out of time one millisecond early',
+    about: 'waits and their time',
+    module: 'lib.due',
+    before: 'is_due(x, "wait_until", now_ms)',
+    after: 'is_due(x, "wait_until", now_ms + 1)',
+  },
+  {
+    name: 'signals that came before the suspension are not offered to it',
+    about: 'waits in any order',
+    module: 'ops.execution.suspend',
+    before: 'local early = buffered(x, points)',
+    after: 'local early = {}',
+  },
+  {
+    name: 'what was handed to an operator may still be resumed by a signal',
+    about: 'waits and their time',
+    module: 'lib.resume',
+    before: 'condition = "operator",\n',
+    after: '',
   },
   {
     name: 'a settle that is repeated is written again',

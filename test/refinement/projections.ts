@@ -1,19 +1,23 @@
 // The small specifications that together bound the refinement: what is submitted, what may pile up.
 import type { Arguments } from '../../src/persistence/contract.ts'
 import type { ExecutionFields } from '../../src/persistence/embedded/execution-fields.ts'
+import type { Keyspace } from '../../src/persistence/embedded/keyspace.ts'
 import { formatRetryPolicy, type StoredRetryPolicy } from '../../src/persistence/retry-policy.ts'
+import { executionId } from './subject.ts'
+import { isWithinWaits, type Waits } from './wait-states.ts'
 
 export type Submission = Arguments<'execution.submit'>
-
-/** The one execution that every state is about. */
-export const executionId = '0'.repeat(26)
 
 /** Work like this may be submitted; only its states within the bounds are explored. */
 export interface Projection {
   readonly name: string
   readonly submissions: readonly Submission[]
+  /** Which ways of waiting are called, if any. */
+  readonly waits?: Waits
+  /** Names of operations that other projections are about. */
+  readonly leavesOut?: RegExp
   /** Whether a state is explored; calls that lead out of the bounds are performed all the same. */
-  within(fields: Readonly<ExecutionFields>, lane: string): boolean
+  within(fields: Readonly<ExecutionFields>, lane: string, keyspace: Keyspace): boolean
 }
 
 const plain: Submission = {
@@ -88,6 +92,21 @@ const growing = {
   multiplierMilli: 3000,
 } as const
 
+/** What waiting has nothing to do with. */
+const elsewhere = [
+  'stream',
+  'lane',
+  'lease\\.(grant|claim_granted|find)',
+  'execution\\.(progress|block|unblock|reprioritize)',
+]
+
+const besideEndings = new RegExp(`^(${[...elsewhere, 'execution\\.delay'].join('|')})`)
+
+/** Of the rest, what ends waits or does nothing to them, whatever came before. */
+const besideWaits = new RegExp(
+  `^(${[...elsewhere, 'execution\\.(delay|watch|purge|replay|cancel$)'].join('|')})`,
+)
+
 export const projections: readonly Projection[] = [
   {
     name: 'lease and fence',
@@ -156,6 +175,46 @@ export const projections: readonly Projection[] = [
       // Readers who wait for an open stream make no difference beyond the first attempt.
       within({ attempts: 2, reclaims: 1, retries: 1, mayStream: true })(fields, lane) &&
       (fields.tailed === undefined || fields.streamed === undefined || fields.attempt === 0),
+  },
+  {
+    name: 'waits and their time',
+    submissions: [{ ...plain, reclaims_max: 0 }],
+    waits: 'behaviours',
+    leavesOut: besideWaits,
+    // What has been resumed is not followed further: the next projection does that.
+    within: (fields, lane, keyspace) =>
+      within({ attempts: 1, mayPark: true })(fields, lane) &&
+      fields.ended_at === undefined &&
+      (fields.state !== 'leased.held' || fields.settled === undefined) &&
+      isWithinWaits(keyspace, {
+        points: 1,
+        signals: 2,
+        mayResume: fields.state === 'leased.held' ? 'never' : 'by anyone',
+      }),
+  },
+  {
+    name: 'waits in any order',
+    submissions: [{ ...plain, reclaims_max: 1 }],
+    waits: 'orders',
+    leavesOut: besideWaits,
+    within: (fields, lane, keyspace) =>
+      within({ attempts: 2, reclaims: 1, mayPark: true })(fields, lane) &&
+      /^(runnable|leased\.(held|expired)|suspended)/.test(fields.state) &&
+      // Either two waits of one attempt, or what is left of one in the next attempt.
+      isWithinWaits(keyspace, {
+        points: fields.attempt === 1 ? 1 : 2,
+        signals: 1,
+        mayResume: 'by signals',
+      }),
+  },
+  {
+    name: 'waits that end',
+    submissions: [{ ...plain, reclaims_max: 1, deadline_ms: 700 }],
+    waits: 'endings',
+    leavesOut: besideEndings,
+    within: (fields, lane, keyspace) =>
+      within({ attempts: 1, mayPark: true })(fields, lane) &&
+      isWithinWaits(keyspace, { points: 1, signals: 0, mayResume: 'never' }),
   },
   {
     name: 'progress',

@@ -66,7 +66,14 @@ describe('The exploration', () => {
     const left = Object.entries(operationPlans)
       .filter(([name, { reads }]) => !reads && !(name in expectedOutcomes))
       .map(([name]) => name)
-    expect(left).toEqual(['partition.follow', 'partition.keep_events', 'partition.open'])
+    expect(left).toEqual([
+      'keyring.rotate',
+      'keyring.seed',
+      'partition.allow',
+      'partition.follow',
+      'partition.keep_events',
+      'partition.open',
+    ])
     for (const [name, outcomes] of Object.entries(expectedOutcomes)) {
       const { returns } = operationPlans[name as keyof typeof operationPlans]
       expect(outcomes).toEqual(expect.arrayContaining(Object.keys(returns)))

@@ -3,7 +3,8 @@
 import { leafOf } from '../../src/machines/table.ts'
 import type { ExecutionFields } from '../../src/persistence/embedded/execution-fields.ts'
 import type { Keyspace } from '../../src/persistence/embedded/keyspace.ts'
-import { executionId } from './projections.ts'
+import { executionId } from './subject.ts'
+import { expiries, waitKey } from './wait-states.ts'
 
 export interface Fence {
   readonly attempt: number
@@ -48,6 +49,8 @@ function dueTimes(keyspace: Keyspace): readonly (readonly [name: string, atMs: n
     ['lease', isHeld ? f.expires_at : undefined],
     ['grant', f.grant_until],
     ['start', f.not_before],
+    ['wait', f.wait_until],
+    ...expiries(keyspace).map((atMs): [string, number] => ['expiry', atMs]),
     ['retention', isEnded ? keyspace.indexes.terminal.firstScore() : undefined],
     ['old deadline', isEnded ? f.deadline_at : undefined],
   ]
@@ -100,7 +103,7 @@ const values = [
 
 /** What the last lease was given back for; a later call is either just that or something else. */
 function settlement(settled: string | undefined): string {
-  return settled?.replace(/^(\S+) \S+( ?\w*).*$/, '$1$2') ?? ''
+  return settled?.replace(/^(\S+) \S+( ?\w*).*$/, '$1$2').replace(/\d{6,}/, 'at') ?? ''
 }
 
 /** Times as their order: what is due already, and what becomes due before what. */
@@ -131,6 +134,7 @@ export function abstractKey(state: State): string {
   for (const name of values) parts.push(String(f[name] ?? ''))
   for (const name of presences) parts.push(f[name] === undefined ? '' : name)
   parts.push(settlement(f.settled), order(keyspace, nowMs), streamKey(keyspace, f.attempt))
+  parts.push(waitKey(keyspace, f))
   parts.push(past === undefined ? '' : past.attempt === f.attempt ? 'past' : 'past attempt')
   // A claim takes the next number when the clock has not moved since the last one.
   parts.push(f.epoch !== undefined && f.epoch >= nowMs * 1000 ? 'epoch ahead' : '')

@@ -13,7 +13,7 @@ const one = (call: Call): Step[] => [{ step: 'call', call }]
 const firstKid = 'k1'
 
 /** Nothing can be signed without a key: mostly somebody has installed one before. */
-export function withKey(choices: Choices, world: World, steps: readonly Step[]): Step[] {
+function withKey(choices: Choices, world: World, steps: readonly Step[]): Step[] {
   const isSigned = currentKid(world.dump) !== undefined || choices.rarely(8)
   const seed: Call = { name: 'keyring.seed', args: { kid: firstKid, secret: secretOf(firstKid) } }
   return isSigned ? [...steps] : [...one(seed), ...steps]
