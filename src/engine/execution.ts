@@ -13,6 +13,8 @@ import { type Duration, parseDurationMs } from '../time.ts'
 import type { Endings } from './endings.ts'
 import type { Codec } from './json-codec.ts'
 import { type TailedFrame, type TailOptions, tailFrames } from './tail.ts'
+import { waitName } from './wait-name.ts'
+import { allWaitpoints, isOpenWaitpoint, knownSignal } from './waitpoints.ts'
 import type { WaitpointLink } from './waits.ts'
 
 /** The rolling document of an attempt, as `emit` with mode `summary` made it. */
@@ -28,6 +30,7 @@ export interface ExecutionParts {
     | 'describeExecution'
     | 'cancelExecution'
     | 'listWaitpoints'
+    | 'listSignals'
     | 'waitpointToken'
     | 'resumeExecution'
     | 'tailStream'
@@ -96,35 +99,42 @@ export class Execution<Output = unknown> {
   async waitpoints(): Promise<readonly OpenWaitpoint[]> {
     const { backend, urlOf } = this.parts
     const open: OpenWaitpoint[] = []
-    let cursor: string | undefined
-    do {
-      const page = await backend.listWaitpoints(this.id, { cursor, limit: 1000 })
-      for (const { waitpointId, key, state, createdAtMs } of page.items) {
-        if (state !== 'pending' && state !== 'active') continue
-        const token = await backend.waitpointToken(this.id, waitpointId)
-        open.push({ name: key, state, token, url: urlOf(token), createdAt: new Date(createdAtMs) })
-      }
-      cursor = page.nextCursor
-    } while (cursor !== undefined)
+    for (const { waitpointId, key, state, createdAtMs } of await allWaitpoints(backend, this.id)) {
+      if (state !== 'pending' && state !== 'active') continue
+      const token = await backend.waitpointToken(this.id, waitpointId)
+      const name = waitName(key)
+      open.push({ name, state, token, url: urlOf(token), createdAt: new Date(createdAtMs) })
+    }
     return open
   }
 
   /**
-   * Signals its open waitpoint of that name, for those who hold the engine and need no token.
+   * Signals its open waitpoint of that name, for those who hold the engine and need no token. The
+   * same idempotency key again is told what the first one did, whatever happened since.
    *
-   * @throws EngineError `waitpoint_not_found` when it neither waits for that name nor has issued
-   * it; otherwise like `engine.signal`.
+   * @throws EngineError `waitpoint_not_found` when it never waited for that name nor issued it;
+   * otherwise like `engine.signal`.
    */
   async signal(
     name: string,
     payload?: unknown,
     options: SignalOptions = {},
   ): Promise<DeliverOutcome> {
-    const open = (await this.waitpoints()).find((waitpoint) => waitpoint.name === name)
-    if (open !== undefined) return this.parts.signal(open.token, payload, options)
-    throw new EngineError('waitpoint_not_found', `execution ${this.id} has no open ${name}`, {
-      details: { executionId: this.id, name },
-    })
+    const { backend, signal } = this.parts
+    const points = (await allWaitpoints(backend, this.id)).filter(
+      (point) => point.isCurrent && waitName(point.key) === name,
+    )
+    const known = await knownSignal(backend, this.id, points, options.idempotencyKey)
+    if (known !== undefined) return known
+    // The latest one tells why it takes no signal any more.
+    const target = points.find(isOpenWaitpoint) ?? points.at(-1)
+    if (target === undefined) {
+      throw new EngineError('waitpoint_not_found', `execution ${this.id} has no open ${name}`, {
+        details: { executionId: this.id, name },
+      })
+    }
+    const token = await backend.waitpointToken(this.id, target.waitpointId)
+    return signal(token, payload, options)
   }
 
   /** Resumes it whatever it waits for; its wait then rejects with `wait_overridden`. */

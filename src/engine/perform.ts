@@ -47,6 +47,7 @@ export function performer(options: PerformOptions): Perform {
       const attempt = new Attempt(options, claimed, parked)
       // The stream closes with the attempt, so what was emitted comes first.
       const settled = async (performed: Performed) => {
+        if (attempt.isWaiting) onError(forgottenWait(claimed.task))
         await attempt.settled()
         return performed
       }
@@ -85,6 +86,11 @@ class Attempt {
     }
   }
 
+  /** Whether a wait is still under way. */
+  get isWaiting(): boolean {
+    return this.waits?.isWaiting ?? false
+  }
+
   /** Resolves when nothing that was emitted is on its way any more. */
   async settled(): Promise<void> {
     await this.emitter?.settled()
@@ -118,7 +124,13 @@ async function run(
 
 /** Whether trying again would come to the same. */
 function isFinal(error: unknown): boolean {
-  return error instanceof NonRetryableError || isEngineError(error, 'wait_timed_out')
+  if (error instanceof NonRetryableError) return true
+  return isEngineError(error) && (error.code === 'wait_timed_out' || error.family === 'Validation')
+}
+
+/** The execution is suspended by then, so that whatever the task returned is dropped. */
+function forgottenWait(task: string): Error {
+  return new Error(`task ${task} ended while it was waiting; await every waitFor, and race none`)
 }
 
 function completed(codec: Codec, output: unknown): Performed {

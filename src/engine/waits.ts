@@ -1,6 +1,6 @@
 // Waiting inside a task: what came before is remembered, what has not come suspends the execution.
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { EngineError } from '../errors.ts'
+import { EngineError, isEngineError } from '../errors.ts'
 import type {
   ClaimedExecution,
   EngineBackend,
@@ -15,6 +15,7 @@ import { type Duration, parseDurationMs } from '../time.ts'
 import type { Codec } from './json-codec.ts'
 import { decodePayload } from './payload.ts'
 import { checkValue } from './schema.ts'
+import { checkWaitName, waitKey, waitName } from './wait-name.ts'
 
 /** A signal as a task gets it. */
 export interface Received<Payload = unknown> {
@@ -43,7 +44,10 @@ export interface WaitOptions<Schema extends StandardSchemaV1 = StandardSchemaV1>
 }
 
 export interface WaitpointOptions {
-  /** Signals that come later than this are refused. @defaultValue it ends with the execution */
+  /**
+   * How long it keeps signals for a wait that has not begun; from then on the wait's own timeout
+   * counts. At least a second. @defaultValue until the execution ends
+   */
   readonly expires?: Duration
 }
 
@@ -74,6 +78,14 @@ type Known = Pick<WaitpointSummary, 'waitpointId' | 'state' | 'closeReason' | 's
   readonly token?: string
 }
 
+/** What one attempt knows of the waits for one name. */
+interface Place {
+  /** How many waitpoints its waits have used. */
+  used: number
+  /** Signals that came early beyond the first, for the waits that follow. */
+  readonly spare: Signal[]
+}
+
 /**
  * The waits of one attempt. A task runs again from its start after each suspension: the first wait
  * for a name gets what the first wait got before, the second what the second got, and so on.
@@ -81,27 +93,36 @@ type Known = Pick<WaitpointSummary, 'waitpointId' | 'state' | 'closeReason' | 's
 export class Waits {
   private readonly parts: WaitsParts
   private known: Promise<Map<string, Known>> | undefined
-  private readonly waited = new Map<string, number>()
+  private readonly places = new Map<string, Place>()
   /** Waits follow each other: an execution is suspended once at a time. */
   private last: Promise<unknown> = Promise.resolve()
+  private unfinished = 0
 
   constructor(parts: WaitsParts) {
     this.parts = parts
   }
 
-  waitFor<Schema extends StandardSchemaV1>(
+  /** Whether something still waits. */
+  get isWaiting(): boolean {
+    return this.unfinished > 0
+  }
+
+  async waitFor<Schema extends StandardSchemaV1>(
     name: string,
     options: WaitOptions<Schema>,
   ): Promise<Received> {
-    const key = this.keyOf(name)
-    this.waited.set(name, (this.waited.get(name) ?? 0) + 1)
-    const waiting = this.last.then(() => this.wait(key, name, options))
+    checkWaitName(name)
+    this.unfinished += 1
+    const waiting = this.last.then(() => this.wait(name, options))
     this.last = waiting.catch(() => undefined)
-    return waiting
+    return waiting.finally(() => {
+      this.unfinished -= 1
+    })
   }
 
   async waitpoint(name: string, { expires }: WaitpointOptions): Promise<WaitpointLink> {
-    const key = this.keyOf(name)
+    checkWaitName(name)
+    const key = waitKey(name, this.place(name).used)
     const known = await this.recall()
     const found = known.get(key)
     const { backend, claimed } = this.parts
@@ -120,31 +141,52 @@ export class Waits {
     return { token, url: this.parts.urlOf(token) }
   }
 
-  /** The key of the waitpoint that the next wait for this name is about. */
-  private keyOf(name: string): string {
-    const before = this.waited.get(name) ?? 0
-    return before === 0 ? name : `${name}#${before}`
+  private place(name: string): Place {
+    const place = this.places.get(name) ?? { used: 0, spare: [] }
+    this.places.set(name, place)
+    return place
   }
 
-  private async wait(key: string, name: string, options: WaitOptions): Promise<Received> {
+  private async wait(name: string, options: WaitOptions): Promise<Received> {
+    const place = this.place(name)
+    const spare = place.spare.findIndex((signal) => isWanted(signal, options))
+    if (spare >= 0) {
+      return this.received(place.spare.splice(spare, 1)[0] as Signal, name, options)
+    }
+    const key = waitKey(name, place.used)
+    place.used += 1
     const found = (await this.recall()).get(key)
-    if (found?.state === 'closed') {
-      const answered = await this.answer(found, name, options)
-      if (answered !== undefined) return answered
-    }
+    const before = found?.state === 'closed' ? answersOf(found, name) : []
+    const signals = before.length > 0 ? before : await this.suspend(key, found, options)
+    place.spare.push(...signals.slice(1))
+    return this.received(signals[0] as Signal, name, options)
+  }
+
+  /** Suspends, unless what was sent early is enough: then the signals, in their order. */
+  private async suspend(
+    key: string,
+    found: Known | undefined,
+    options: WaitOptions,
+  ): Promise<readonly Signal[]> {
     const { backend, claimed, parked } = this.parts
-    const outcome = await backend.suspend(claimed.handle, [await this.bind(key, found)], {
-      condition: conditionFor(found?.state === 'pending' ? pendingKey : key, options),
-      timeoutMs: timeoutOf(options),
-      onTimeout: 'auto_resume_with_signal',
-      reason: options.reason,
-    })
-    if (outcome.outcome === 'suspended') {
-      parked()
-      // Nothing after this line runs in this attempt; the next claim runs the task again.
-      return new Promise<never>(() => undefined)
-    }
-    return this.received(outcome.signals.at(-1) as Signal, name, options)
+    const spec = await this.bind(key, found)
+    const outcome = await backend
+      .suspend(claimed.handle, [spec], {
+        condition: conditionFor(spec.key ?? key, options),
+        timeoutMs: timeoutOf(options),
+        onTimeout: 'auto_resume_with_signal',
+        reason: options.reason,
+      })
+      .catch((error: unknown) => {
+        // Its link is dead, the wait is not.
+        if (isEngineError(error, 'pending_waitpoint_expired')) return undefined
+        throw error
+      })
+    if (outcome === undefined) return this.suspend(key, undefined, options)
+    if (outcome.outcome === 'already_satisfied') return outcome.signals
+    parked()
+    // Nothing after this line runs in this attempt; the next claim runs the task again.
+    return new Promise<never>(() => undefined)
   }
 
   private async bind(key: string, found: Known | undefined): Promise<WaitpointSpec> {
@@ -158,31 +200,12 @@ export class Waits {
     }
   }
 
-  /** What a wait that is over came to; undefined when nobody waited there. */
-  private async answer(
-    { closeReason, signals }: Known,
-    name: string,
-    options: WaitOptions,
-  ): Promise<Received | undefined> {
-    if (closeReason === 'timed_out_auto_resume') {
-      throw new EngineError('wait_timed_out', `nothing came for ${name} in time`, {
-        details: { name },
-      })
-    }
-    if (closeReason === 'operator_resume') {
-      throw new EngineError('wait_overridden', `an operator ended the wait for ${name}`, {
-        details: { name },
-      })
-    }
-    const signal = signals.at(-1)
-    return signal === undefined ? undefined : this.received(signal, name, options)
-  }
-
   private async received(signal: Signal, name: string, options: WaitOptions): Promise<Received> {
     const decoded = decodePayload(this.parts.codec, signal.encoding, signal.payload)
     return {
       payload: await checkPayload(name, options.schema, decoded),
-      name: signal.name,
+      // The engine numbers the waitpoints of a name; senders and tasks know the name alone.
+      name: waitName(signal.name) === name ? name : signal.name,
       source: signal.source,
       identity: signal.identity,
       correlationId: signal.correlationId,
@@ -231,9 +254,33 @@ function timeoutOf({ timeout }: WaitOptions): number | undefined {
   return timeout === undefined ? undefined : parseDurationMs(timeout, 'timeout')
 }
 
+/**
+ * One signal is enough. It is counted, because of several that came early each is then kept for a
+ * wait of its own.
+ */
 function conditionFor(waitpoint: string, { from, names }: WaitOptions): ResumeCondition {
   const match: SignalMatcher = { source: from, names }
-  return { kind: 'single', waitpoint, match }
+  return { kind: 'count', count: 1, of: 'signals', waitpoints: [waitpoint], match }
+}
+
+/** Whether a wait takes a signal that an earlier wait of its name left. */
+function isWanted(signal: Signal, { from, names }: WaitOptions): boolean {
+  return (
+    (from === undefined || signal.source === from) &&
+    (names === undefined || names.includes(signal.name))
+  )
+}
+
+/** What came to a wait that is over, or what it is to throw; nothing when nobody waited there. */
+function answersOf({ closeReason, signals }: Known, name: string): readonly Signal[] {
+  const details = { name }
+  if (closeReason === 'timed_out_auto_resume') {
+    throw new EngineError('wait_timed_out', `nothing came for ${name} in time`, { details })
+  }
+  if (closeReason === 'operator_resume') {
+    throw new EngineError('wait_overridden', `an operator ended the wait for ${name}`, { details })
+  }
+  return signals
 }
 
 async function checkPayload(

@@ -129,7 +129,8 @@ describe.each(kinds)('a wait on %s', (kind) => {
     await answer('legal', 'fine')
     await answer('finance', 'paid')
     expect(await execution.result()).toEqual(['fine', 'paid'])
-    await refusal(execution.signal('legal', 'again'), 'waitpoint_not_found')
+    await refusal(execution.signal('legal', 'again'), 'target_not_signalable')
+    await refusal(execution.signal('nobody', 'at all'), 'waitpoint_not_found')
   })
 
   test('is over when its time is over, with an error that can be caught', async () => {
@@ -224,5 +225,82 @@ describe.each(kinds)('a wait on %s', (kind) => {
     expect((await post(token)).status).toBe(202)
     expect(await execution.result()).toBe(7)
     expect((await post(token)).status).toBe(410)
+  })
+
+  test('gives each early signal to a wait of its own, in order', async () => {
+    const engine = await open()
+    const queued = task({
+      name: 'queued',
+      async run(context) {
+        const { token } = await context.waitpoint('item')
+        for (const item of ['first', 'second', 'third']) await engine.signal(token, item)
+        const items: unknown[] = []
+        for (let at = 0; at < 3; at++) items.push((await context.waitFor('item')).payload)
+        return items
+      },
+    })
+    await engine.work([queued])
+    const execution = await engine.submit(queued, undefined)
+    expect(await execution.result()).toEqual(['first', 'second', 'third'])
+  })
+
+  test('is signalled by its name, the second time too, and a repetition is told so', async () => {
+    const engine = await open()
+    const twice = task({
+      name: 'twice',
+      async run(context) {
+        const first = await context.waitFor('step')
+        const second = await context.waitFor('step')
+        return [first.name, first.payload, second.name, second.payload]
+      },
+    })
+    await engine.work([twice])
+    const execution = await engine.submit(twice, undefined)
+    const waiting = async (count: number) => {
+      let seen = 0
+      for await (const { event } of engine.events({ from: 'start' })) {
+        if (event === 'suspend') seen += 1
+        if (seen === count) break
+      }
+    }
+    await waiting(1)
+    const sent = await execution.signal('step', 1, { idempotencyKey: 'one' })
+    await waiting(2)
+    const again = await execution.signal('step', 1, { idempotencyKey: 'one' })
+    expect(again).toMatchObject({ outcome: 'duplicate', signalId: sent.signalId })
+    await execution.signal('step', 2)
+    expect(await execution.result()).toEqual(['step', 1, 'step', 2])
+    await refusal(execution.signal('step', 3), 'target_not_signalable')
+  })
+
+  test('that nobody awaits is reported, and a name that cannot be one fails for good', async () => {
+    const reported: unknown[] = []
+    const engine = await open({ onError: (error: unknown) => void reported.push(error) })
+    const forgetful = task({
+      name: 'forgetful',
+      run(context) {
+        void context.waitFor('forgotten').catch(() => undefined)
+        return 'too early'
+      },
+    })
+    const misnamed = task({
+      name: 'misnamed',
+      retry: { attempts: 5 },
+      run: (context) => context.waitFor('two words'),
+    })
+    await engine.work([forgetful, misnamed])
+    await engine.submit(forgetful, undefined)
+    for await (const { event } of engine.events({ from: 'start' })) {
+      if (event === 'suspend' || event === 'complete') break
+    }
+    expect(reported.map(String).join()).toContain('await every waitFor')
+    const failed = (await engine.submit(misnamed, undefined)).result()
+    await refusal(failed, 'execution_failed', { failureClass: 'permanent' })
+    for (const name of ['', 'a#1', 'x'.repeat(57)]) {
+      const wrong = task({ name: 'wrong', run: (context) => context.waitFor(name) })
+      const worker = await engine.work([wrong])
+      await refusal((await engine.submit(wrong, undefined)).result(), 'execution_failed')
+      await worker.stop()
+    }
   })
 })

@@ -93,11 +93,12 @@ function decodeValue(type: string, value: Reply): unknown {
 }
 
 function decodeMap(flat: readonly Reply[]): Record<string, string> {
-  const map: Record<string, string> = {}
+  const entries: [string, string][] = []
   for (let position = 0; position + 1 < flat.length; position += 2) {
-    map[text(flat[position])] = text(flat[position + 1])
+    entries.push([text(flat[position]), text(flat[position + 1])])
   }
-  return map
+  // Assigning would lose a name such as __proto__.
+  return Object.fromEntries(entries)
 }
 
 function text(value: Reply | undefined): string {
