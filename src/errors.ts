@@ -60,6 +60,7 @@ export const errorCatalogue = {
   waitpoint_limit_exceeded: wrong(
     'This execution issued too many waitpoints; nothing was written.',
   ),
+  signal_misfit: wrong('A signal came that the schema of its wait refuses; catch it to ask again.'),
   signal_limit_exceeded: wrong('This execution takes no more signals; nothing was written.'),
   waitpoint_not_found: entry('NotFound', false, 'Check the waitpoint id and its execution.'),
   execution_not_active: contended('Stop working: this execution is not under a lease any more.'),

@@ -9,6 +9,7 @@ import { createBackend } from '../persistence/store-backend.ts'
 import { openValkeyStore } from '../persistence/valkey/valkey-store.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import { Engine, type EngineOptions } from './engine.ts'
+import type { Codec } from './json-codec.ts'
 
 export interface OpenEngineOptions extends EngineOptions {
   /** A Valkey or Redis server, or one node of a cluster: `valkey://host:port`. */
@@ -53,12 +54,35 @@ export async function openEngine(options: OpenEngineOptions = {}): Promise<Engin
   checkNamespace(namespace)
   if (url !== undefined && directory !== undefined) refuse('directory', 'excludes url')
   if (directory === '') refuse('directory', 'is empty')
+  checkOptions(options)
   const store = url === undefined ? await openLocal(options) : await openServer(options, url)
   return new Engine(createBackend(store), options)
 }
 
 function refuse(argument: string, why: string): never {
   throw new EngineError('invalid_input', `${argument} ${why}`, { details: { argument, why } })
+}
+
+function checkOptions({ callTimeout, codec, durability, signalUrl }: OpenEngineOptions): void {
+  if (callTimeout !== undefined && parseDurationMs(callTimeout, 'callTimeout') === 0) {
+    refuse('callTimeout', 'leaves no time for any call')
+  }
+  if (codec !== undefined && !isCodec(codec)) refuse('codec', 'cannot encode and decode')
+  if (durability !== undefined && durability !== 'committed' && durability !== 'flushed') {
+    refuse('durability', 'is neither committed nor flushed')
+  }
+  if (signalUrl !== undefined && !isBase(signalUrl)) {
+    refuse('signalUrl', 'is no address of http or https without ? and #')
+  }
+}
+
+function isCodec(codec: Partial<Codec>): boolean {
+  return typeof codec.encode === 'function' && typeof codec.decode === 'function'
+}
+
+/** Whether a token can be appended as one more part of the path. */
+function isBase(address: string): boolean {
+  return /^https?:\/\/[^?#]+$/.test(address) && URL.canParse(address)
 }
 
 function checkNamespace(namespace: string): void {
@@ -79,11 +103,14 @@ function openServer(options: OpenEngineOptions, url: string): Promise<Store> {
   if (partitions !== undefined) {
     checkWhole('partitions', partitions, bounds.partition_count)
   }
+  const callTimeoutMs =
+    callTimeout === undefined ? undefined : parseDurationMs(callTimeout, 'callTimeout')
   return openValkeyStore({
     url,
     namespace,
     partitions,
-    callTimeoutMs:
-      callTimeout === undefined ? undefined : parseDurationMs(callTimeout, 'callTimeout'),
+    callTimeoutMs,
+    // Whoever cannot wait long for an answer cannot wait long for a server either.
+    connectTimeoutMs: callTimeoutMs,
   })
 }

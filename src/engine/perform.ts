@@ -124,8 +124,9 @@ async function run(
 
 /** Whether trying again would come to the same. */
 function isFinal(error: unknown): boolean {
-  if (error instanceof NonRetryableError) return true
-  return isEngineError(error) && (error.code === 'wait_timed_out' || error.family === 'Validation')
+  return (
+    error instanceof NonRetryableError || isEngineError(error, 'wait_timed_out', 'signal_misfit')
+  )
 }
 
 /** The execution is suspended by then, so that whatever the task returned is dropped. */

@@ -1,5 +1,6 @@
 // Tasks: the user's code for one kind of work, with its policies.
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { EngineError } from '../errors.ts'
 import type { ExecutionId } from '../ids.ts'
 import { checkWord } from '../persistence/arguments.ts'
 import type { FailureClass, Submission } from '../persistence/backend.ts'
@@ -28,7 +29,7 @@ export interface TaskContext {
    * A second wait for the same name waits for another signal. Waits follow each other.
    *
    * @throws EngineError `wait_timed_out` after `timeout`; `wait_overridden` when an operator
-   * resumed the execution; `invalid_input` when the payload does not fit the schema.
+   * resumed the execution; `signal_misfit` when the payload does not fit the schema.
    */
   waitFor<Schema extends StandardSchemaV1>(
     name: string,
@@ -145,6 +146,11 @@ export function task(options: TaskSettings & Pick<Task, 'input' | 'run'>): Task 
   const { name, lane = name } = options
   checkWord('name', name)
   checkWord('lane', lane)
+  if (typeof options.run !== 'function') {
+    throw new EngineError('invalid_input', `task ${name} has no code to run`, {
+      details: { argument: 'run' },
+    })
+  }
   return { ...options, lane }
 }
 

@@ -289,5 +289,12 @@ async function checkPayload(
   payload: unknown,
 ): Promise<unknown> {
   if (schema === undefined) return payload
-  return checkValue(`the signal for ${name}`, schema, payload, { argument: 'payload', name })
+  try {
+    return await checkValue('the payload', schema, payload, { argument: 'payload', name })
+  } catch (cause) {
+    const details = isEngineError(cause) ? cause.details : { name }
+    const issues = Array.isArray(details.issues) ? `: ${details.issues.join('; ')}` : ''
+    const what = `the signal for ${name} does not fit${issues}`
+    throw new EngineError('signal_misfit', what, { cause, details })
+  }
 }

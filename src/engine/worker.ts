@@ -43,6 +43,7 @@ export function workerInput(
   checkConcurrency(concurrency)
   checkTasks(tasks)
   if (options.name !== undefined) checkWord('name', options.name)
+  checkList(capabilities)
   for (const capability of capabilities) checkWord('capabilities', capability)
   checkLease(leaseMs)
   const byName = new Map(tasks.map((task) => [task.name, task]))
@@ -99,6 +100,14 @@ function checkTasks(tasks: readonly AnyTask[]): void {
   if (lanes > lanesPerClaimMax) {
     refuse(`have ${lanes} lanes, more than ${lanesPerClaimMax}: start several workers`)
   }
+}
+
+/** Text is a list of letters too, which nobody means. */
+function checkList(capabilities: unknown): void {
+  if (Array.isArray(capabilities)) return
+  throw new EngineError('invalid_input', 'capabilities are not a list of words', {
+    details: { argument: 'capabilities', given: String(capabilities) },
+  })
 }
 
 function checkLease(leaseMs: number): void {

@@ -29,7 +29,12 @@ export function signalArguments(
   { attempt, kid, waitpointId }: TokenParts,
   id: string,
 ): Arguments<'signal.deliver'> {
-  const { name, payload } = delivery
+  const { idempotencyKey, name, payload } = delivery
+  if (idempotencyKey === '') {
+    throw new EngineError('invalid_input', 'idempotencyKey must be 1 to 256 bytes', {
+      details: { argument: 'idempotencyKey' },
+    })
+  }
   const content = {
     name,
     category: delivery.category ?? 'custom',
@@ -37,7 +42,7 @@ export function signalArguments(
     identity: delivery.identity ?? '',
     correlation: delivery.correlationId ?? '',
     encoding: delivery.encoding ?? 'binary',
-    key: delivery.idempotencyKey,
+    key: idempotencyKey,
   }
   return {
     id,

@@ -12,6 +12,12 @@ type SubmitArguments = Omit<Arguments<'execution.submit'>, 'id' | 'input'> & {
 
 /** Sorted, without repetition: equal sets share one route. */
 export function formatCapabilities(capabilities: CapabilitySet | undefined): string {
+  // Text is a list of letters too, and work that requires letters would never run.
+  if (capabilities !== undefined && !Array.isArray(capabilities)) {
+    throw new EngineError('invalid_capabilities', 'capabilities are not a list of words', {
+      details: { argument: 'capabilities', given: String(capabilities) },
+    })
+  }
   const list = [...new Set(capabilities ?? [])]
   for (const capability of list) {
     if (typeof capability !== 'string' || capability === '' || capability.includes(',')) {

@@ -177,7 +177,7 @@ describe.each(kinds)('a wait on %s', (kind) => {
     const waiting = async () => (await wrong.waitpoints())[0]
     for await (const _ of engine.events({ from: 'start' })) if (await waiting()) break
     await wrong.signal('vote', { yes: 'perhaps' }, { name: 'approved', source: 'operator' })
-    const failure = refusal(wrong.result(), 'execution_failed')
+    const failure = refusal(wrong.result(), 'execution_failed', { failureClass: 'permanent' })
     expect((await failure).message).toContain('yes')
   })
 
@@ -285,7 +285,6 @@ describe.each(kinds)('a wait on %s', (kind) => {
     })
     const misnamed = task({
       name: 'misnamed',
-      retry: { attempts: 5 },
       run: (context) => context.waitFor('two words'),
     })
     await engine.work([forgetful, misnamed])
@@ -295,7 +294,7 @@ describe.each(kinds)('a wait on %s', (kind) => {
     }
     expect(reported.map(String).join()).toContain('await every waitFor')
     const failed = (await engine.submit(misnamed, undefined)).result()
-    await refusal(failed, 'execution_failed', { failureClass: 'permanent' })
+    await refusal(failed, 'execution_failed')
     for (const name of ['', 'a#1', 'x'.repeat(57)]) {
       const wrong = task({ name: 'wrong', run: (context) => context.waitFor(name) })
       const worker = await engine.work([wrong])
