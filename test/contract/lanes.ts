@@ -154,11 +154,13 @@ export function describeLanes(open: Open): void {
   describe('listLanes', () => {
     it('lists every lane that was ever used, sorted by name, with its state (W46)', async () => {
       const { backend } = await open()
-      for (const lane of ['b', 'a', 'B', 'z', 'a1', 'ä']) await submit(backend, { lane })
+      for (const lane of ['b', 'a', 'B', 'z', '__proto__', 'a1', 'ä'])
+        await submit(backend, { lane })
       await backend.pauseLane('b')
       await backend.drainLane('z')
       expect((await backend.listLanes(undefined, 100)).items).toEqual([
         { lane: 'B', state: 'active' },
+        { lane: '__proto__', state: 'active' },
         { lane: 'a', state: 'active' },
         { lane: 'a1', state: 'active' },
         { lane: 'b', state: 'paused' },

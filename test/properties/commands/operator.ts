@@ -52,7 +52,10 @@ export function purge(choices: Choices, world: World): Step[] {
 
 export function setLaneState(choices: Choices): Step[] {
   const state = choices.one(['active', 'active', 'paused', 'draining'])
-  return one({ name: 'lane.set_state', args: { lane: choices.one([...lanes, 'empty']), state } })
+  return one({
+    name: 'lane.set_state',
+    args: { lane: choices.one([...lanes, '__proto__']), state },
+  })
 }
 
 export function sweep(choices: Choices): Step[] {
