@@ -39,7 +39,7 @@ const keys = ['a', 'b', 'c', 'ü:{d}'] as const
 
 function creation(choices: Choices, world: World, fence: Fence): Arguments<'waitpoint.create'> {
   const known = waitpointsOf(world.dump, fence.id).map(({ id }) => id)
-  const isAgain = known.length > 0 && choices.rarely(8)
+  const isAgain = known.length > 0 && choices.rarely(3)
   return {
     ...fence,
     waitpoint: isAgain ? choices.one(known) : digestOf(world.fresh('point')),
@@ -203,6 +203,31 @@ function ending(choices: Choices, world: World, args: Suspend): Step[] {
     default:
       return []
   }
+}
+
+/** Issues a waitpoint, loses the lease, and suspends on it in the attempt after that. */
+export function outlive(choices: Choices, world: World): Step[] {
+  const fence = seasonedFence(choices, world)
+  const { id } = fence
+  const created = { ...creation(choices, world, fence), waitpoint: digestOf(world.fresh('point')) }
+  const grant = { id, of: 'leased', grant_id: world.fresh('grant'), worker: 'w1' } as const
+  const stem = world.fresh('lease')
+  const next: Fence = {
+    id,
+    attempt: fence.attempt + 1,
+    lease_id: `${stem}.1`,
+    epoch: Math.max(fence.epoch + 1, world.nowMs * 1000),
+  }
+  return withKey(choices, world, [
+    ...one({ name: 'waitpoint.create', args: created }),
+    ...one({ name: 'lease.revoke', args: { id, lease_id: undefined } }),
+    ...one({ name: 'lease.grant', args: { ...grant, grant_ms: 1000, capabilities: 'gpu,x,ü' } }),
+    ...one({ name: 'lease.claim_granted', args: { ...grant, lease_id: stem, lease_ms: 30_000 } }),
+    ...one({
+      name: 'execution.suspend',
+      args: suspending(choices, world, next, [created.waitpoint]),
+    }),
+  ])
 }
 
 function resumeOf(choices: Choices, world: World, id: string): Step[] {

@@ -22,7 +22,15 @@ import { cancel, complete, delay, fail, progress, settleTwice } from './settle.t
 import { allow, deliver, deliverSome, flood, lookAtSignals } from './signal.ts'
 import { append, readStream, readSummary, summarize, tail } from './stream.ts'
 import { submit } from './submit.ts'
-import { closeWaitpoint, createMany, createWaitpoint, episode, resume, suspend } from './suspend.ts'
+import {
+  closeWaitpoint,
+  createMany,
+  createWaitpoint,
+  episode,
+  outlive,
+  resume,
+  suspend,
+} from './suspend.ts'
 
 export type Command = (choices: Choices, world: World) => readonly Step[]
 
@@ -105,6 +113,7 @@ const weights: readonly (readonly [number, Command])[] = [
   [6, whenHeld(suspend)],
   [8, whenHeld(episode)],
   [4, whenHeld(createWaitpoint)],
+  [2, whenHeld(outlive)],
   [1, whenHeld(createMany)],
   [3, whenHeld(closeWaitpoint)],
   [10, whenIssued(deliver)],
