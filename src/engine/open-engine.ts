@@ -25,7 +25,10 @@ export interface OpenEngineOptions extends EngineOptions {
   readonly namespace?: string
   /** With `url`: how many hash slots the namespace spreads over; fixed at its first use. */
   readonly partitions?: number
-  /** How long a call to the server may take in all, repetitions included. @defaultValue '15s' */
+  /**
+   * How long a call to the server may take in all, repetitions included, and how long connecting
+   * may take. @defaultValue '15s' for calls, '10s' to connect
+   */
   readonly callTimeout?: Duration
 }
 
