@@ -158,7 +158,7 @@ export function describeSignals(open: Open): void {
           token,
           identity: text,
           correlationId: text,
-          idempotencyKey: text,
+          idempotencyKey: text === '' ? undefined : text,
         })
         expect(answer.outcome).toBe('accepted')
       }
@@ -314,11 +314,13 @@ export function describeSignals(open: Open): void {
       const opened = await openSigning(open)
       const { id, token } = await suspended(opened, { condition: { kind: 'operator' } })
       const ids = [
-        await opened.backend.deliverSignal({ token, idempotencyKey: '' }),
-        await opened.backend.deliverSignal({ token, idempotencyKey: '' }),
+        await opened.backend.deliverSignal({ token }),
+        await opened.backend.deliverSignal({ token }),
       ]
       expect(new Set(ids.map(({ signalId }) => signalId)).size).toBe(2)
       expect((await opened.backend.listSignals(id, 0, 10)).items).toHaveLength(2)
+      const empty = () => opened.backend.deliverSignal({ token, idempotencyKey: '' })
+      await refusedWithoutTrace(opened, empty, 'invalid_input', { argument: 'idempotencyKey' })
     })
 
     it('was not accepted when it was refused: a rejected key is free', async () => {
