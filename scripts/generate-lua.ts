@@ -76,7 +76,6 @@ export function limitsLua(): string {
     reclaims_default: counts.reclaimsDefault,
     delay_ahead_ms: counts.delayAheadMs,
     frame_bytes: bytesMax.frame,
-    correlation_bytes: bytesMax.correlation,
     summary_bytes: bytesMax.summary,
     page_bytes: bytesMax.page,
     durable_frames_max: counts.durableFramesMax,

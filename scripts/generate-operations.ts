@@ -34,7 +34,6 @@ const textArguments = new Set([
   'signal_name',
   'frame_mode',
   'frame_encoding',
-  'correlation',
   'signal_source',
   'signal_category',
 ])

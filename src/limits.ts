@@ -74,7 +74,7 @@ export const bytesMax = {
   failure: 102_400,
   capabilities: 4096,
   tags: 16_384,
-  /** Free text about a sender: identity, correlation id, idempotency key. */
+  /** Free text: the identity of a sender, a correlation id, an idempotency key. */
   label: 256,
   kid: 32,
   signalPayload: 65_536,
@@ -84,7 +84,6 @@ export const bytesMax = {
   waitpoints: 8192,
   /** Payload of one frame of a stream. */
   frame: 65_536,
-  correlation: 256,
   /** The rolling document of an attempt. */
   summary: 262_144,
   /** A page of frames is full once it holds so much: one answer must not hold the server up. */

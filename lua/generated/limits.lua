@@ -47,7 +47,6 @@ return {
   reclaims_default = 100,
   delay_ahead_ms = 31622400000,
   frame_bytes = 65536,
-  correlation_bytes = 256,
   summary_bytes = 262144,
   page_bytes = 4194304,
   durable_frames_max = 10000,

@@ -1,5 +1,4 @@
 -- Arguments as they arrive: one decoder per declared kind, which refuses what does not fit.
-local kinds = require("lib.kinds")
 local limits = require("generated.limits")
 local retry = require("lib.retry")
 
@@ -235,6 +234,30 @@ local decoders = {
     end
     return text
   end,
+  frame = function(text)
+    if #text > limits.frame_bytes then
+      return nil, "is larger than 64 KiB"
+    end
+    return text
+  end,
+  document = function(text)
+    if #text > limits.summary_bytes then
+      return nil, "is larger than 256 KiB"
+    end
+    return text
+  end,
+  frame_mode = function(text)
+    if not limits.frame_modes[text] then
+      return nil, "is not a mode of frames"
+    end
+    return text
+  end,
+  frame_encoding = function(text)
+    if not limits.frame_encodings[text] then
+      return nil, "is not an encoding"
+    end
+    return text
+  end,
   kinds = function(text)
     if text == "" or text:find("[^frc]") then
       return nil, "must name fresh, resumed or reclaimable work"
@@ -245,7 +268,7 @@ local decoders = {
 
 -- The decoder of a declared kind: a named one, or a whole number within the bounds of that name.
 function arguments.decoder_of(kind)
-  local decoder = decoders[kind] or kinds[kind]
+  local decoder = decoders[kind]
   if decoder ~= nil then
     return decoder
   end

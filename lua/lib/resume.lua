@@ -38,6 +38,7 @@ end
 -- The signal that tells a worker that its suspension ran out of time.
 local function append_timeout(x, s, now_ms)
   local signal = {
+    position = signals.count(x) + 1,
     -- One per suspension: its id cannot be that of a sender's signal.
     id = "timeout:" .. s.f.id,
     waitpoint = s.ids[1],

@@ -98,12 +98,10 @@ function signals.save(x, signal)
   redis.call("HSET", keys.signals(x.id), field(signal.position), write(signal))
 end
 
--- Stores a signal at the next position, with what finds it again.
+-- Stores a signal at its position, which is the next one, with what finds it again.
 function signals.append(x, signal, payload)
-  local key = keys.signals(x.id)
-  signal.position = redis.call("HINCRBY", key, "count", 1)
-  local position = field(signal.position)
-  local values = { position, write(signal), "i" .. signal.id, position }
+  local key, position = keys.signals(x.id), field(signal.position)
+  local values = { "count", position, position, write(signal), "i" .. signal.id, position }
   if signal.key ~= "" then
     values[#values + 1] = "k" .. signal.waitpoint .. " " .. signal.key
     values[#values + 1] = position

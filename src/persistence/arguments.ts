@@ -68,7 +68,6 @@ const checks: Readonly<Record<string, Check>> = {
   failure: bytesCheck(bytesMax.failure),
   frame: bytesCheck(bytesMax.frame),
   document: bytesCheck(bytesMax.summary),
-  correlation: textCheck(bytesMax.correlation),
   frame_mode: oneOf(frameModes),
   frame_encoding: oneOf(frameEncodings),
   flag: oneOf([true, false]),

@@ -25,7 +25,7 @@ export interface SigningKey {
   readonly secret: Secret
 }
 
-interface KeptKey {
+export interface KeptKey {
   readonly secret: Secret
   readonly expiresAtMs?: number
 }

@@ -1,6 +1,6 @@
 // The signing keys of every partition, as this process knows them.
 import { randomBytes } from 'node:crypto'
-import { type Keyring, Secret } from './keyring.ts'
+import { type KeptKey, type Keyring, Secret } from './keyring.ts'
 import type { Store } from './store.ts'
 
 /** The key that a namespace signs with until somebody installs another one. */
@@ -46,7 +46,7 @@ export class Keyrings {
 }
 
 function keyringOf(entries: Readonly<Record<string, string>>): Keyring {
-  const keys: [string, Keyring['keys'] extends ReadonlyMap<string, infer Key> ? Key : never][] = []
+  const keys: [kid: string, key: KeptKey][] = []
   for (const [name, value] of Object.entries(entries)) {
     if (!name.startsWith('s')) continue
     const kid = name.slice(1)

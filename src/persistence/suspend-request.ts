@@ -107,16 +107,16 @@ export function suspendArguments(
   }
 }
 
-/** The waitpoints with their tokens, new ones signed with the key of each. */
+/** The waitpoints with their tokens; those of new ones are signed now. */
 export function issuedBy(
   { partition, id, attempt }: Omit<Fence, 'lease_id' | 'epoch'>,
   bindings: readonly Binding[],
-  keyOf: (waitpointId: string) => SigningKey,
+  signingKey: SigningKey,
 ) {
   const executionId: ExecutionId = formatExecutionId(partition, id)
   return bindings.map(({ waitpointId, key, token }) => ({
     waitpointId,
     key,
-    token: token ?? mintToken(keyOf(waitpointId), { executionId, attempt, waitpointId }),
+    token: token ?? mintToken(signingKey, { executionId, attempt, waitpointId }),
   }))
 }

@@ -318,7 +318,7 @@ export class SuspensionBackend
     replayed: boolean,
   ) {
     const holder = { ...fence, partition }
-    if (!replayed) return issuedBy(holder, bindings, () => key)
+    if (!replayed) return issuedBy(holder, bindings, key)
     const executionId = formatExecutionId(partition, fence.id)
     return Promise.all(
       bindings.map(async ({ waitpointId, key: name, token }) => ({

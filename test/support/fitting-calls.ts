@@ -59,7 +59,6 @@ export function fittingArguments(
     summary_version: [0, 1],
     frame: [Buffer.from([0, 255])],
     document: [Buffer.from('{}')],
-    correlation: ['call'],
   }
   const args: Record<string, unknown> = {}
   for (const { name: argument, type, optional } of operationPlans[name].args) {

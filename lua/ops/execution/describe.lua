@@ -1,17 +1,16 @@
 -- Read everything small that is stored about one execution, in one step.
 local keys = require("lib.keys")
 local op = require("lib.op")
+local suspension = require("lib.suspension")
 
 -- Without what signals contributed: that may be much.
-local function suspension_fields(id)
-  local flat, fields = redis.call("HGETALL", keys.suspension(id)), {}
-  for position = 1, #flat, 2 do
-    if flat[position]:byte() ~= 43 then
-      fields[#fields + 1] = flat[position]
-      fields[#fields + 1] = flat[position + 1]
-    end
+local function suspension_fields(x)
+  local s, flat = suspension.load(x), {}
+  for name, value in pairs(s and s.f or {}) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
   end
-  return fields
+  return flat
 end
 
 return op.define({
@@ -39,7 +38,7 @@ return op.define({
       note = redis.call("GET", keys.note(arg.id)),
       tags = redis.call("GET", keys.tags(arg.id)),
       attempts = redis.call("LRANGE", keys.attempts(arg.id), 0, -1),
-      suspension = suspension_fields(arg.id),
+      suspension = suspension_fields(arg),
     })
   end,
 })

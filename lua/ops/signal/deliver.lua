@@ -60,7 +60,7 @@ end
 -- Whether somebody sent too much; else how often this sender sent in its window.
 local function limited(x, point, s, signal, now_ms)
   local policy = signals.policy()
-  if signals.count(x) >= policy.signals_per_execution then
+  if signal.position > policy.signals_per_execution then
     return exceeded("signals_per_execution", policy.signals_per_execution)
   elseif s and tonumber(s.f.count) >= policy.signals_per_suspension then
     return exceeded("signals_per_suspension", policy.signals_per_suspension)
@@ -75,8 +75,9 @@ local function limited(x, point, s, signal, now_ms)
   return nil, sent, began
 end
 
-local function signal_of(arg, point, now_ms)
+local function signal_of(x, arg, point, now_ms)
   return {
+    position = signals.count(x) + 1,
     id = arg.signal,
     waitpoint = arg.waitpoint,
     name = arg.name or point.key,
@@ -95,12 +96,10 @@ end
 
 -- Stores the signal and lets it count. Nothing in here can fail.
 local function accept(x, arg, point, s, signal, now_ms)
-  local met, additions, tree
+  local met, additions
   if s then
-    tree = suspension.tree(s)
-    -- The position is known before the signal is stored: its effect is stored with it.
-    signal.position = signals.count(x) + 1
-    signal.effect, met, additions = suspension.offer(s, tree, signal)
+    -- Its effect is stored with it.
+    signal.effect, met, additions = suspension.offer(s, suspension.tree(s), signal)
   end
   signals.append(x, signal, arg.payload or nil)
   feed.add(x, "signal", signal.effect, "signal")
@@ -168,7 +167,7 @@ return op.define({
     if refusal then
       return refusal
     end
-    local signal = signal_of(arg, point, now_ms)
+    local signal = signal_of(x, arg, point, now_ms)
     local s = point.state == "active" and suspension.load(x) or nil
     local too_much, sent, began = limited(x, point, s, signal, now_ms)
     if too_much then

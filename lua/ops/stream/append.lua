@@ -13,7 +13,7 @@ return op.define({
     "type:word",
     "mode:frame_mode",
     "encoding:frame_encoding",
-    "correlation:correlation?",
+    "correlation:label?",
     "seq:frame_number?",
     "payload:frame",
   },

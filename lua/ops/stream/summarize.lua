@@ -14,7 +14,7 @@ return op.define({
     "lease_id:word",
     "epoch:epoch",
     "type:word",
-    "correlation:correlation?",
+    "correlation:label?",
     "seq:frame_number?",
     "payload:frame",
     "base:summary_version",

@@ -1865,7 +1865,7 @@ export const operationPlans: Plans = {
       },
       {
         "name": "correlation",
-        "type": "correlation",
+        "type": "label",
         "optional": true
       },
       {
@@ -2000,7 +2000,7 @@ export const operationPlans: Plans = {
       },
       {
         "name": "correlation",
-        "type": "correlation",
+        "type": "label",
         "optional": true
       },
       {

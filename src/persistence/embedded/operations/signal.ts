@@ -79,7 +79,7 @@ function allowance(
   signal: Signal,
 ): Refusal | { readonly sent: number; readonly beganMs: number } {
   const policy = signalPolicy(call)
-  if (countSignals(x.stored) >= policy.signals_per_execution) {
+  if (signal.position > policy.signals_per_execution) {
     return exceeded('signals_per_execution', policy.signals_per_execution)
   }
   if (s !== undefined && Number(s.f.get('count')) >= policy.signals_per_suspension) {
