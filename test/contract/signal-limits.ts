@@ -50,6 +50,12 @@ export function describeSignalLimits(open: Open): void {
       const bytesOf = (signals: readonly Signal[]) =>
         signals.map(({ payload = '' }) => digest(payload))
       expect(bytesOf(await backend.observeSignals(outcome.handle))).toEqual(wholeOnes)
+      const local = id.slice(id.indexOf('-') + 1)
+      const answer = await opened.store.call(0, 'signal.observe', { id: local, attempt: 0 })
+      const leftOut = 'signals' in answer ? answer.signals.filter((row) => row.left_out) : []
+      expect(leftOut.map(({ position }) => position)).toEqual(
+        Array.from({ length: 16 }, (_, at) => 65 + at),
+      )
       const [point] = (await backend.listWaitpoints(id, { withSignals: true })).items
       expect(bytesOf(point?.signals ?? [])).toEqual(wholeOnes)
       const first = await backend.listSignals(id, 0, 1000)
