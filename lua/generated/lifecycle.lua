@@ -11,6 +11,7 @@ return {
     on = {
       claim = { { target = "leased.held" } },
       block = { { target = "runnable.blocked" } },
+      withhold = { { target = "runnable.blocked" } },
       cancelExecution = { { target = "terminal.cancelled" } },
       expire = { { target = "terminal.expired" } },
       skip = { { target = "terminal.skipped" } },
@@ -22,6 +23,7 @@ return {
     on = {
       claim = { { target = "leased.held" } },
       block = { { target = "runnable.blocked" } },
+      withhold = { { target = "runnable.blocked" } },
       cancelExecution = { { target = "terminal.cancelled" } },
       expire = { { target = "terminal.expired" } },
       skip = { { target = "terminal.skipped" } },
@@ -32,6 +34,8 @@ return {
     index = "blocked",
     on = {
       unblock = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      admit = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      block = { { target = "runnable.blocked" } },
       cancelExecution = { { target = "terminal.cancelled" } },
       expire = { { target = "terminal.expired" } },
       skip = { { target = "terminal.skipped" } },

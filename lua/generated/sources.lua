@@ -17,6 +17,8 @@ return {
   childrenSettled = "|flow",
   block = "|operator",
   unblock = "|operator",
+  withhold = "|limit",
+  admit = "|limit",
   reprioritize = "|operator",
   cancelExecution = "|operator",
   expire = "|clock",

@@ -57,6 +57,7 @@ local detail_of = {
   claim = "attempt_type",
   fail = "class",
   reprioritize = "priority",
+  withhold = "withheld",
 }
 
 -- Tells the move that was just committed. `x.by` is set where it was not who usually makes it.

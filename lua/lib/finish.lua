@@ -17,6 +17,7 @@ local unfinished = {
   "not_before",
   "parked",
   "replaying",
+  "withheld",
 }
 
 -- What a stream says of an ending; other reasons speak for themselves.

@@ -63,6 +63,8 @@ export type ExecutionEventName =
   | 'childrenSettled'
   | 'block'
   | 'unblock'
+  | 'withhold'
+  | 'admit'
   | 'reprioritize'
   | 'cancelExecution'
   | 'expire'
@@ -154,17 +156,17 @@ export const executionMachine = setup({
         ready: {
           meta: leaf('ready', 'waiting', 'pending'),
           description: 'Claimable: the next claim starts an attempt.',
-          on: { claim: '#execution.leased.held', block: 'blocked' },
+          on: { claim: '#execution.leased.held', block: 'blocked', withhold: 'blocked' },
         },
         resumed: {
           meta: leaf('resumed', 'waiting', 'interrupted'),
           description: 'Claimable: the next claim continues the interrupted attempt.',
-          on: { claim: '#execution.leased.held', block: 'blocked' },
+          on: { claim: '#execution.leased.held', block: 'blocked', withhold: 'blocked' },
         },
         blocked: {
           meta: leaf('blocked', 'blocked', 'pending'),
-          description: 'Held back by an operator, a budget, a quota or missing capabilities.',
-          on: { unblock: placement.any },
+          description: 'Held back by an operator, or until a limit has room for it.',
+          on: { unblock: placement.any, admit: placement.any, block: 'blocked' },
         },
       },
     },

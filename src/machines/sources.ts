@@ -2,7 +2,14 @@
 import type { ExecutionEventName } from './execution.ts'
 
 /** Who made something happen. */
-export type EventSource = 'submitter' | 'worker' | 'operator' | 'clock' | 'signal' | 'flow'
+export type EventSource =
+  | 'submitter'
+  | 'worker'
+  | 'operator'
+  | 'clock'
+  | 'signal'
+  | 'flow'
+  | 'limit'
 
 /** Undefined for events that come too often, and say too little, to be told in the feed. */
 export const eventSources: Readonly<Record<ExecutionEventName, EventSource | undefined>> = {
@@ -25,6 +32,8 @@ export const eventSources: Readonly<Record<ExecutionEventName, EventSource | und
   childrenSettled: 'flow',
   block: 'operator',
   unblock: 'operator',
+  withhold: 'limit',
+  admit: 'limit',
   reprioritize: 'operator',
   cancelExecution: 'operator',
   expire: 'clock',

@@ -56,6 +56,7 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     startsAtMs: read.optionalNumber('not_before'),
     deadlineAtMs: read.optionalNumber('deadline_at'),
     blockedBy: read.optionalText('block_reason'),
+    withheldBy: read.optionalText('withheld'),
     reason: read.optionalText('reason'),
     failureClass: read.optionalText('class') as FailureClass | undefined,
     totalAttempts: attempt === undefined ? 0 : attempt + 1,

@@ -48,6 +48,7 @@ describe('a snapshot', () => {
       startsAtMs: undefined,
       deadlineAtMs: undefined,
       blockedBy: undefined,
+      withheldBy: undefined,
       reason: undefined,
       failureClass: undefined,
       totalAttempts: 0,

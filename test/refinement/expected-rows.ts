@@ -4,8 +4,14 @@ import { leafOf, lifecycleTable } from '../../src/machines/table.ts'
 /** Leaves that only operations which are not offered yet lead to. */
 const awaitedLeaves: ReadonlySet<string> = new Set(['waitingChildren', 'terminal.skipped'])
 
-/** Events of operations that are not offered yet. */
-const awaitedEvents: ReadonlySet<string> = new Set(['waitChildren', 'childrenSettled', 'skip'])
+/** Events of operations that are not offered yet, and of limits, which are about several. */
+const awaitedEvents: ReadonlySet<string> = new Set([
+  'waitChildren',
+  'childrenSettled',
+  'skip',
+  'withhold',
+  'admit',
+])
 
 /** Ways out that no operation takes: the facts behind them cannot hold there. */
 const unreachable: readonly { readonly why: string; readonly rows: RegExp }[] = [
@@ -20,6 +26,10 @@ const unreachable: readonly { readonly why: string; readonly rows: RegExp }[] = 
   {
     why: 'the block is taken away before the work is placed',
     rows: /^runnable\.blocked unblock → runnable\.blocked$/,
+  },
+  {
+    why: 'only what a limit withholds can be blocked once more',
+    rows: /^runnable\.blocked block → runnable\.blocked$/,
   },
 ]
 

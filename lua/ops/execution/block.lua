@@ -19,7 +19,8 @@ return op.define({
     if x.f.block_reason == arg.why then
       return op.outcome("blocked", { replayed = true })
     end
-    if not transition.accepts(x, "block") or x.f.grant_id ~= nil then
+    local held = x.f.block_reason ~= nil or x.f.grant_id ~= nil
+    if held or not transition.accepts(x, "block") then
       return op.refuse("execution_not_eligible", { state = x.f.state })
     end
     transition.apply(x, "block", {})

@@ -21,6 +21,7 @@ return op.define({
       return op.refuse("execution_not_eligible", { state = x.f.state })
     end
     record.set(x, "block_reason", nil)
+    record.set(x, "withheld", nil)
     transition.apply(x, "unblock", gates.facts(x, now_ms))
     transition.commit(x, now_ms)
     return op.outcome("unblocked", { state = x.f.state, replayed = false })

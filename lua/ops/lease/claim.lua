@@ -134,7 +134,7 @@ end
 
 return op.define({
   name = "lease.claim",
-  events = { "claim" },
+  events = { "claim", "withhold", "admit" },
   args = {
     "lanes:lanes",
     "capabilities:capabilities",

@@ -23,6 +23,7 @@ export const leafNames = [
 export type LeafName = (typeof leafNames)[number]
 
 export const eventNames = [
+  'admit',
   'block',
   'cancel',
   'cancelExecution',
@@ -47,6 +48,7 @@ export const eventNames = [
   'timeOut',
   'unblock',
   'waitChildren',
+  'withhold',
 ] as const
 
 /** An event that can move an execution. */

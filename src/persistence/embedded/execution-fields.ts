@@ -52,6 +52,8 @@ interface TextFields {
   state: string
   suspension: string | undefined
   task: string
+  /** Who keeps it back, besides an operator. */
+  withheld: string | undefined
   worker: string | undefined
 }
 
@@ -111,6 +113,7 @@ const noTexts: TextFields = {
   state: 'absent',
   suspension: undefined,
   task: '',
+  withheld: undefined,
   worker: undefined,
 }
 

@@ -18,6 +18,7 @@ const detailOf: Readonly<Partial<Record<ExecutionEventName, FieldName>>> = {
   claim: 'attempt_type',
   fail: 'class',
   reprioritize: 'priority',
+  withhold: 'withheld',
 }
 
 const text = (value: string | number | undefined): string => String(value ?? '')

@@ -25,6 +25,7 @@ export function finish(
   f.not_before = undefined
   f.parked = undefined
   f.replaying = undefined
+  f.withheld = undefined
   closeStream(call, x, closeReason(reason))
   // An earlier attempt's failure class is not why this execution ended.
   if (reason !== 'failed') f.class = undefined

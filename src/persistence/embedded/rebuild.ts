@@ -22,7 +22,6 @@ const attempted: readonly FieldName[] = ['attempt', 'epoch', 'lease_id', 'starte
 
 /** What an execution must have besides, by the first word of its state and by its whole state. */
 const required: Readonly<Record<string, readonly FieldName[]>> = {
-  'runnable.blocked': ['block_reason'],
   'leased.held': ['expires_at', 'lease_ms'],
   leased: attempted,
   delayed: ['not_before'],
@@ -39,6 +38,9 @@ function readFields(bytes: Uint8Array): ExecutionFields {
   const place = state.split('.')[0] ?? ''
   const needed = new Set([...always, ...(required[place] ?? []), ...(required[state] ?? [])])
   const missing = [...needed].filter((name) => found[name] === undefined)
+  if (state === 'runnable.blocked' && (found.block_reason ?? found.withheld) === undefined) {
+    missing.push('block_reason')
+  }
   if (missing.length > 0) throw new Error(`misses ${missing.join(', ')}`)
   if (found.retry !== undefined && parseRetryPolicy(found.retry) === undefined) {
     throw new Error('has a retry policy that cannot be read')

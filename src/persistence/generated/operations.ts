@@ -1099,7 +1099,9 @@ export const operationPlans: Plans = {
   },
   "lease.claim": {
     "events": [
-      "claim"
+      "claim",
+      "withhold",
+      "admit"
     ],
     "reads": false,
     "args": [

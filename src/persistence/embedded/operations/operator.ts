@@ -25,7 +25,8 @@ export function block(
   const x = loadDue(call, args.id)
   if (x === undefined) return notFound()
   if (x.f.block_reason === args.why) return { outcome: 'blocked', replayed: true }
-  if (!accepts(x, 'block') || x.f.grant_id !== undefined) return notEligible(x)
+  const isHeld = x.f.block_reason !== undefined || x.f.grant_id !== undefined
+  if (isHeld || !accepts(x, 'block')) return notEligible(x)
   applyEvent(x, 'block')
   x.f.block_reason = args.why
   commit(call, x)
@@ -44,6 +45,7 @@ export function unblock(
   }
   if (!accepts(x, 'unblock') || f.block_reason !== args.why) return notEligible(x)
   f.block_reason = undefined
+  f.withheld = undefined
   applyEvent(x, 'unblock', gateFacts(call, x))
   commit(call, x)
   return { outcome: 'unblocked', state: f.state, replayed: false }
