@@ -40,6 +40,12 @@ export function readRows(): Readonly<Record<string, readonly Field[]>> {
   return mapValues(rows, (fields) => fields.map(field))
 }
 
+/** The shapes of the records that arguments carry in lists. */
+export function readParts(): Readonly<Record<string, readonly Field[]>> {
+  const parts = literal(lastReturn('lib.parts')) as Record<string, string[]>
+  return mapValues(parts, (fields) => fields.map(field))
+}
+
 /** Every error code that Lua refuses with. */
 export function readRefusalCodes(): ReadonlySet<string> {
   const codes = new Set<string>()

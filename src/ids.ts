@@ -67,6 +67,12 @@ function encode(value: bigint, length: number): string {
   return text
 }
 
+/** The local part of an id that follows from what it is for: the same parts, the same id. */
+export function localIdOf(...parts: readonly string[]): string {
+  const bytes = hash('sha256', parts.map((part) => `${part.length}:${part}`).join(''), 'hex')
+  return encode(BigInt(`0x${bytes.slice(0, 33)}`), 26)
+}
+
 /** An unguessable id for a lease or a grant: 96 random bits. */
 export function mintLeaseId(): string {
   return randomBytes(12).toString('base64url')

@@ -59,6 +59,8 @@ export const bounds = {
   frame_count: { min: 1, max: 10_000 },
   /** Longer waits would outlive what lies between client and server. */
   tail_ms: { min: 0, max: 30_000 },
+  /** How many inbound edges must be satisfied. */
+  quorum: { min: 1, max: 20_000 },
   summary_version: { min: 0, max: Number.MAX_SAFE_INTEGER },
 } as const satisfies Record<string, Bounds>
 
@@ -131,6 +133,14 @@ export const counts = {
   liveFramesAfterEnd: 100,
   /** Nesting of a merge patch. */
   patchDepthMax: 16,
+  /** Members of one flow: all of them live in one partition. */
+  flowMembersMax: 20_000,
+  /** Edges that are looked at in search of a cycle, in one call. */
+  graphVisitsMax: 100_000,
+  /** Edges or members that one step of the work that follows from an operation takes up. */
+  graphChunk: 64,
+  /** Such work that one operation does at most before the rest is left for later. */
+  workPerCall: 64,
   /** Tails that wait at the same time, per backend. */
   tailsMax: 64,
 } as const
@@ -197,3 +207,25 @@ export const laneStates = ['active', 'paused', 'draining'] as const
 /** How the frames of a stream are kept, and how their payload is to be read. */
 export const frameModes = ['durable', 'live'] as const
 export const frameEncodings = ['binary', 'utf8', 'json'] as const
+
+/** Words of which an argument takes one, by the name of its kind. */
+export const choices = {
+  edge_kind: ['success', 'completion'],
+  edge_direction: ['incoming', 'outgoing'],
+  join_policy: ['all', 'any', 'quorum'],
+  /** What becomes of the upstreams that a decided group does not need any more. */
+  join_remaining: ['cancel', 'run'],
+  /** What becomes of an execution whose group can no longer be satisfied. */
+  join_impossible: ['skip', 'resume', 'fail'],
+  /** Whether the first failure decides, or only the last ending. */
+  join_collect: ['first', 'all'],
+  flow_failure: ['isolate', 'fail_fast'],
+  flow_completion: ['all', 'root'],
+  /** From the narrowest to the widest. */
+  cancel_policy: ['flow_only', 'cancel_pending', 'cancel_all'],
+} as const
+
+export type Choice<Kind extends keyof typeof choices> = (typeof choices)[Kind][number]
+
+/** How many entries a list of records may have, so that one call stays small. */
+export const partsMax = { members: 256, edges: 1024, joins: 256 } as const

@@ -2,12 +2,14 @@
 return {
   ["absent"] = {
     index = "none",
+    public = "absent",
     on = {
       submit = { { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { target = "runnable.ready" } },
     },
   },
   ["runnable.ready"] = {
     index = "ready",
+    public = "waiting",
     on = {
       claim = { { target = "leased.held" } },
       block = { { target = "runnable.blocked" } },
@@ -20,6 +22,7 @@ return {
   },
   ["runnable.resumed"] = {
     index = "resumed",
+    public = "waiting",
     on = {
       claim = { { target = "leased.held" } },
       block = { { target = "runnable.blocked" } },
@@ -32,10 +35,12 @@ return {
   },
   ["runnable.blocked"] = {
     index = "blocked",
+    public = "blocked",
     on = {
       unblock = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
       admit = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
       block = { { target = "runnable.blocked" } },
+      dependencyFailed = { { target = "terminal.failed" } },
       cancelExecution = { { target = "terminal.cancelled" } },
       expire = { { target = "terminal.expired" } },
       skip = { { target = "terminal.skipped" } },
@@ -44,6 +49,7 @@ return {
   },
   ["leased.held"] = {
     index = "leased",
+    public = "active",
     on = {
       renew = { { target = "leased.held" } },
       progress = { { target = "leased.held" } },
@@ -63,6 +69,7 @@ return {
   },
   ["leased.expired"] = {
     index = "reclaimable",
+    public = "active",
     on = {
       claim = { { target = "leased.held" } },
       cancelExecution = { { target = "terminal.cancelled" } },
@@ -72,6 +79,7 @@ return {
   },
   ["leased.revoked"] = {
     index = "reclaimable",
+    public = "active",
     on = {
       claim = { { target = "leased.held" } },
       cancelExecution = { { target = "terminal.cancelled" } },
@@ -81,6 +89,7 @@ return {
   },
   ["suspended"] = {
     index = "suspended",
+    public = "suspended",
     on = {
       cancelExecution = { { target = "terminal.cancelled" } },
       expire = { { target = "terminal.expired" } },
@@ -91,6 +100,7 @@ return {
   },
   ["delayed.start"] = {
     index = "delayed",
+    public = "delayed",
     on = {
       promote = { { target = "runnable.ready" } },
       cancelExecution = { { target = "terminal.cancelled" } },
@@ -102,6 +112,7 @@ return {
   },
   ["delayed.retry"] = {
     index = "delayed",
+    public = "delayed",
     on = {
       promote = { { target = "runnable.ready" } },
       cancelExecution = { { target = "terminal.cancelled" } },
@@ -113,6 +124,7 @@ return {
   },
   ["delayed.parked"] = {
     index = "delayed",
+    public = "delayed",
     on = {
       promote = { { target = "runnable.resumed" } },
       cancelExecution = { { target = "terminal.cancelled" } },
@@ -124,40 +136,48 @@ return {
   },
   ["waitingChildren"] = {
     index = "waiting",
+    public = "waiting_children",
     on = {
       cancelExecution = { { target = "terminal.cancelled" } },
       expire = { { target = "terminal.expired" } },
       skip = { { target = "terminal.skipped" } },
       reprioritize = { { target = "waitingChildren" } },
+      block = { { target = "runnable.blocked" } },
       childrenSettled = { { fact = "heldByOperator", target = "runnable.blocked" }, { fact = "heldByDependencies", target = "waitingChildren" }, { fact = "notDueStart", target = "delayed.start" }, { fact = "notDueRetry", target = "delayed.retry" }, { fact = "notDueParked", target = "delayed.parked" }, { fact = "parked", target = "runnable.resumed" }, { target = "runnable.ready" } },
+      dependencyFailed = { { target = "terminal.failed" } },
     },
   },
   ["terminal.completed"] = {
     index = "terminal",
+    public = "completed",
     on = {
       replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
   ["terminal.failed"] = {
     index = "terminal",
+    public = "failed",
     on = {
       replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
   ["terminal.cancelled"] = {
     index = "terminal",
+    public = "cancelled",
     on = {
       replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
   ["terminal.expired"] = {
     index = "terminal",
+    public = "expired",
     on = {
       replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },
   },
   ["terminal.skipped"] = {
     index = "terminal",
+    public = "skipped",
     on = {
       replay = { { fact = "heldByDependencies", target = "waitingChildren" }, { target = "runnable.ready" } },
     },

@@ -15,6 +15,7 @@ return {
   resume = "|signal",
   lapse = "|clock",
   childrenSettled = "|flow",
+  dependencyFailed = "|flow",
   block = "|operator",
   unblock = "|operator",
   withhold = "|limit",

@@ -36,6 +36,10 @@ local function words(text, bytes_max, count_max)
   return list
 end
 
+local function is_execution_id(text)
+  return #text == 26 and not text:find("[^0-9a-hjkmnp-tv-z]")
+end
+
 local function is_id(text)
   return #text == 22 and not text:find("[^%w_-]")
 end
@@ -61,12 +65,25 @@ end
 
 local decoders = {
   id = function(text)
-    if #text ~= 26 or text:find("[^0-9a-hjkmnp-tv-z]") then
+    if not is_execution_id(text) then
       return nil, "is not an execution id"
     end
     return text
   end,
   word = word,
+  ids = function(text)
+    local list = {}
+    for item in (text .. ","):gmatch("([^,]*),") do
+      if not is_execution_id(item) then
+        return nil, "is not a list of execution ids"
+      end
+      list[#list + 1] = item
+    end
+    if #list > limits.parts_max.members then
+      return nil, "names too many executions"
+    end
+    return list
+  end,
   digest = function(text)
     if #text ~= 22 or text:find("[^%w_-]") then
       return nil, "is not a digest"
@@ -271,6 +288,15 @@ function arguments.decoder_of(kind)
   local decoder = decoders[kind]
   if decoder ~= nil then
     return decoder
+  end
+  local choices = limits.choices[kind]
+  if choices ~= nil then
+    return function(text)
+      if not choices[text] then
+        return nil, "is none of the words that may stand here"
+      end
+      return text
+    end
   end
   local bound = limits[kind]
   return function(text)

@@ -1,5 +1,8 @@
 -- Everything that happens because its time has come, in one order of precedence.
+local backlog = require("lib.backlog")
+local cascade = require("lib.cascade")
 local finish = require("lib.finish")
+local flow = require("lib.flow")
 local gates = require("lib.gates")
 local keys = require("lib.keys")
 local lease = require("lib.lease")
@@ -50,12 +53,17 @@ function due.lose_lease(x, event, now_ms)
   end
 end
 
--- Applies to one execution whatever is due: deadline, then attempt timeout, then lease expiry, the
--- end of a suspension's time, lapsed grants and delays. Returns whether anything changed.
+-- Applies to one execution whatever is due: the end of its flow, then deadline, attempt timeout,
+-- lease expiry, the end of a suspension's time, lapsed grants and delays. Returns whether anything
+-- changed.
 function due.apply(x, now_ms)
   local f = x.f
   if ended(x) then
     return false
+  end
+  if f.flow ~= nil and flow.dooms(flow.load(f.flow), x) then
+    cascade.cancel(x, now_ms)
+    return true
   end
   if is_due(x, "deadline_at", now_ms) then
     transition.apply(x, "expire", {})
@@ -116,6 +124,7 @@ end
 
 -- Applies what is due in this partition, at most `count` executions. Returns how many there were.
 function due.promote(now_ms, count)
+  backlog.drain(now_ms, limits.work_per_call)
   local done = promote_from(keys.index("leased"), now_ms, count)
   if done < count then
     done = done + promote_from(keys.index("delayed"), now_ms, count - done)
@@ -127,7 +136,10 @@ function due.promote(now_ms, count)
 end
 
 -- The next time at which something becomes due, or nil.
-function due.next_at()
+function due.next_at(now_ms)
+  if backlog.is_kept() then
+    return now_ms
+  end
   pending.flush()
   local next_ms
   for _, key in ipairs({ keys.index("leased"), keys.index("delayed"), keys.timers() }) do

@@ -51,6 +51,12 @@ function feed.add(x, event, detail, by)
   told[count] = table.concat({ x.id, event, leaf, attempt, fence, "|" .. by, detail or "" }, " ")
 end
 
+-- Tells what became of a flow.
+function feed.flow(id, event, state, detail)
+  count = count + 1
+  told[count] = table.concat({ id, event, "flow." .. state, "", "", "|flow", detail or "" }, " ")
+end
+
 -- The field whose word says more about an event; for all others it is why the execution ended.
 local detail_of = {
   block = "block_reason",

@@ -11,6 +11,7 @@ local finish = {}
 local unfinished = {
   "attempt_left_ms",
   "block_reason",
+  "deps",
   "grant_id",
   "grant_until",
   "grant_worker",

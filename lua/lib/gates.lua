@@ -14,7 +14,11 @@ end
 
 -- Facts for placing the execution; a time that has come is forgotten here.
 function gates.facts(x, now_ms)
-  local facts = { heldByOperator = x.f.block_reason ~= nil, parked = x.f.parked ~= nil }
+  local facts = {
+    heldByDependencies = x.f.deps ~= nil,
+    heldByOperator = x.f.block_reason ~= nil,
+    parked = x.f.parked ~= nil,
+  }
   local not_before = record.number(x, "not_before")
   if not_before ~= nil then
     if not_before > now_ms then

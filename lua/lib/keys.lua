@@ -66,6 +66,26 @@ function keys.signals(id)
   return prefix .. "signals:" .. id
 end
 
+-- Graphs: a flow, its members and tags; the edges of an execution.
+function keys.flow(id)
+  return prefix .. "flow:" .. id
+end
+function keys.members(id)
+  return prefix .. "members:" .. id
+end
+function keys.flow_tags(id)
+  return prefix .. "flowtags:" .. id
+end
+function keys.group(id)
+  return prefix .. "group:" .. id
+end
+function keys.upstreams(id)
+  return prefix .. "up:" .. id
+end
+function keys.downstreams(id)
+  return prefix .. "down:" .. id
+end
+
 -- What the partition shares: indexes by name, the listing, timers, lanes, live leases, sleepers.
 function keys.index(name)
   return shared(name)
@@ -93,6 +113,18 @@ function keys.sleepers()
 end
 function keys.keyring()
   return shared("keyring")
+end
+function keys.flows()
+  return shared("flows")
+end
+function keys.flow_ends()
+  return shared("flow_ends")
+end
+function keys.backlog()
+  return shared("backlog")
+end
+function keys.stuck()
+  return shared("stuck")
 end
 function keys.config()
   return shared("config")

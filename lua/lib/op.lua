@@ -1,9 +1,13 @@
 -- Operations as data: names, arguments, outcomes; the only module that knows wire positions.
 local arguments = require("lib.arguments")
+local backlog = require("lib.backlog")
 local clock = require("lib.clock")
 local feed = require("lib.feed")
+local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
+local limits = require("generated.limits")
+local lists = require("lib.lists")
 local pending = require("lib.pending")
 local wake = require("lib.wake")
 
@@ -32,8 +36,8 @@ local function prepare(spec)
   local plan = {}
   for _, text in ipairs(spec.args) do
     local name, kind, optional = text:match("^([%l_]+):([%l_]+)(%??)$")
-    plan[#plan + 1] =
-      { name = name, decode = arguments.decoder_of(kind), optional = optional == "?" }
+    local decode = lists.decoder_of(kind) or arguments.decoder_of(kind)
+    plan[#plan + 1] = { name = name, decode = decode, optional = optional == "?" }
   end
   spec.plan = plan
   -- An optional argument travels as "0", or as "1" followed by its text.
@@ -202,14 +206,18 @@ local function serve(tags, args, reads_only)
   pending.begin()
   wake.begin()
   lanes.begin()
+  hashes.begin()
+  backlog.begin()
   done = {}
   local now_ms, now_us = clock.read()
   feed.begin(now_ms)
   local replies = {}
   for index, position in ipairs(starts) do
     replies[index] = run_safely(registry[args[position]], args, position + 1, now_ms, now_us)
+    backlog.run(now_ms, limits.work_per_call)
   end
   if not reads_only then
+    hashes.flush()
     pending.flush()
     feed.flush()
     wake.finish(now_ms)

@@ -1,5 +1,6 @@
 -- Removes everything that is stored about one ended execution, in one step.
 local feed = require("lib.feed")
+local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local stream = require("lib.stream")
 local transition = require("lib.transition")
@@ -12,6 +13,13 @@ function purge.remove(x, by)
   feed.add(x, "purge", nil, by)
   if x.f.key ~= nil then
     redis.call("DEL", keys.idempotency(x.f.key))
+  end
+  if x.f.has_up ~= nil then
+    hashes.remove(keys.group(x.id))
+    redis.call("DEL", keys.upstreams(x.id))
+  end
+  if x.f.has_down ~= nil then
+    redis.call("DEL", keys.downstreams(x.id))
   end
   if x.f.streamed ~= nil then
     stream.remove(x.id)

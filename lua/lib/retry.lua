@@ -1,4 +1,5 @@
 -- Whether a failure is retried and when: the one place that decides it.
+local flow = require("lib.flow")
 local limits = require("generated.limits")
 local record = require("lib.record")
 
@@ -46,7 +47,7 @@ end
 
 -- When to try again after a failure of this class, or nil when it is final.
 function retry.at(x, class, random_ppm, now_ms)
-  if x.f.retry == nil then
+  if x.f.retry == nil or (x.f.flow ~= nil and flow.is_over(x)) then
     return nil
   end
   local policy = retry.parse(x.f.retry)

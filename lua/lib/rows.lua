@@ -35,5 +35,24 @@ return {
     "payload:bytes?",
     "left_out:flag",
   },
+  -- A flow, one of its members with the words of its group, an edge, what an upstream came to.
+  flow = { "id:text", "created_at:int", "state:text" },
+  member = { "id:text", "task:text", "state:text", "group:text?" },
+  edge = {
+    "upstream:text",
+    "downstream:text",
+    "kind:text",
+    "vote:text",
+    "created_at:int",
+    "name:text",
+  },
+  input = {
+    "id:text",
+    "name:text",
+    "task:text",
+    "state:text",
+    "reason:text",
+    "ending:bytes?",
+  },
   suspended = { "id:text", "score:int", "reason:text", "suspended_at:int" },
 }

@@ -1,5 +1,7 @@
 -- The only writer of state fields and of index membership.
+local backlog = require("lib.backlog")
 local feed = require("lib.feed")
+local flow = require("lib.flow")
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
 local limits = require("generated.limits")
@@ -81,6 +83,10 @@ local score_of = {
     return record.number(x, "wait_until") or limits.no_deadline_score
   end,
   terminal = function(x)
+    if x.f.flow ~= nil then
+      -- Members stay for as long as their flow does.
+      return limits.no_deadline_score
+    end
     return record.number(x, "ended_at")
       + (record.number(x, "retention_ms") or limits.retention_default_ms)
   end,
@@ -125,6 +131,14 @@ local function announce(x, index, at_ms, now_ms)
   end
 end
 
+-- What a move means for the flow and for those that depend on the execution.
+local function member_moved(x, from, to, now_ms)
+  if to.index == "terminal" and x.f.has_down ~= nil then
+    backlog.push("resolve " .. x.id .. " " .. (x.f.replays or "0") .. " 0")
+  end
+  flow.moved(x, from, to, now_ms)
+end
+
 -- Writes the execution and moves or rescores its index row. Nothing in here can fail.
 function transition.commit(x, now_ms)
   record.set(x, "updated_at", now_ms)
@@ -153,6 +167,9 @@ function transition.commit(x, now_ms)
   if event ~= nil then
     x.event = nil
     feed.moved(x, event)
+  end
+  if x.f.flow ~= nil and left ~= leaf then
+    member_moved(x, left, leaf, now_ms)
   end
 end
 

@@ -1,4 +1,5 @@
 -- Wakes sleeping claims: remembers which lanes have sleepers and tells them when to look again.
+local backlog = require("lib.backlog")
 local keys = require("lib.keys")
 
 local wake = {}
@@ -90,6 +91,9 @@ function wake.finish(now_ms)
   end
   for _, id in ipairs(endings) do
     redis.call("PUBLISH", keys.channel(), "ended " .. id)
+  end
+  if backlog.is_told() then
+    redis.call("PUBLISH", keys.channel(), "backlog")
   end
   if news then
     redis.call("PUBLISH", keys.channel(), "events")

@@ -61,6 +61,7 @@ export type ExecutionEventName =
   | 'resume'
   | 'lapse'
   | 'childrenSettled'
+  | 'dependencyFailed'
   | 'block'
   | 'unblock'
   | 'withhold'
@@ -166,7 +167,12 @@ export const executionMachine = setup({
         blocked: {
           meta: leaf('blocked', 'blocked', 'pending'),
           description: 'Held back by an operator, or until a limit has room for it.',
-          on: { unblock: placement.any, admit: placement.any, block: 'blocked' },
+          on: {
+            unblock: placement.any,
+            admit: placement.any,
+            block: 'blocked',
+            dependencyFailed: '#execution.terminal.failed',
+          },
         },
       },
     },
@@ -232,7 +238,13 @@ export const executionMachine = setup({
     waitingChildren: {
       meta: leaf('waiting', 'waiting_children', 'interrupted'),
       description: 'Waits for its inbound edges.',
-      on: { ...ending, reprioritize: {}, childrenSettled: placement.any },
+      on: {
+        ...ending,
+        reprioritize: {},
+        block: '#execution.runnable.blocked',
+        childrenSettled: placement.any,
+        dependencyFailed: '#execution.terminal.failed',
+      },
     },
     terminal: {
       initial: 'completed',

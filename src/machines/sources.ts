@@ -30,6 +30,7 @@ export const eventSources: Readonly<Record<ExecutionEventName, EventSource | und
   resume: 'signal',
   lapse: 'clock',
   childrenSettled: 'flow',
+  dependencyFailed: 'flow',
   block: 'operator',
   unblock: 'operator',
   withhold: 'limit',

@@ -5,16 +5,18 @@ import {
   type Bounds,
   bounds,
   bytesMax,
+  choices,
   counts,
   failureClasses,
   frameEncodings,
   frameModes,
   laneStates,
+  partsMax,
   timeoutBehaviours,
 } from '../limits.ts'
 import type { FieldPlan, OperationName } from './contract.ts'
 import type { Frame, FrameMode } from './frames.ts'
-import { operationPlans } from './generated/operations.ts'
+import { operationPlans, partPlans } from './generated/operations.ts'
 import { parseRetryPolicy } from './retry-policy.ts'
 import { wordProblem } from './word.ts'
 
@@ -56,8 +58,41 @@ const matching =
   (value) =>
     typeof value === 'string' && pattern.test(value) ? undefined : what
 
+const idPattern = /^[0-9a-hjkmnp-tv-z]{26}$/
+
+/** Each record of a list must fit the shape of that kind. */
+function partsCheck(kind: keyof typeof partsMax): Check {
+  return (value) => {
+    if (!Array.isArray(value)) return 'must be a list'
+    if (value.length > partsMax[kind]) return `has more than ${partsMax[kind]} entries`
+    for (const [at, record] of value.entries()) {
+      const why = partProblem(kind, record)
+      if (why !== undefined) return `number ${at + 1} ${why}`
+    }
+    return undefined
+  }
+}
+
+function partProblem(kind: string, record: Readonly<Record<string, unknown>>): string | undefined {
+  for (const { name, type, optional } of partPlans[kind] ?? []) {
+    const value = record[name]
+    if (value === undefined && optional) continue
+    const why = problemOf(type, value)
+    if (why !== undefined) return `${name} ${why}`
+  }
+  return undefined
+}
+
 const checks: Readonly<Record<string, Check>> = {
-  id: matching(/^[0-9a-hjkmnp-tv-z]{26}$/, 'is not an execution id'),
+  id: matching(idPattern, 'is not an execution id'),
+  ids: (value) => {
+    const ids = String(value).split(',')
+    if (ids.length > partsMax.members) return 'names too many executions'
+    return ids.every((id) => idPattern.test(id)) ? undefined : 'is not a list of execution ids'
+  },
+  members: partsCheck('members'),
+  edges: partsCheck('edges'),
+  joins: partsCheck('joins'),
   digest: matching(/^[\w-]{22}$/, 'is not a digest'),
   kinds: matching(/^[frc]+$/, 'must name fresh, resumed or reclaimable work'),
   word: (value) => wordProblem(value),
@@ -99,6 +134,10 @@ const checks: Readonly<Record<string, Check>> = {
       : 'is not a retry policy',
 }
 
+const choiceChecks: Readonly<Record<string, Check>> = Object.fromEntries(
+  Object.entries(choices).map(([kind, words]) => [kind, oneOf(words)]),
+)
+
 const pointPattern = /^[\w-]{22}(?: ([^ ]+) [\w-]{1,32})?$/
 
 /** Waitpoints of a suspension: ids of issued ones; id, key and signing key of new ones. */
@@ -122,7 +161,7 @@ function boundsProblem(type: keyof typeof bounds, value: unknown): string | unde
 
 /** What is wrong with one value of a declared type; undefined when nothing is. */
 function problemOf(type: string, value: unknown): string | undefined {
-  const check = checks[type]
+  const check = checks[type] ?? choiceChecks[type]
   return check === undefined ? boundsProblem(type as keyof typeof bounds, value) : check(value)
 }
 

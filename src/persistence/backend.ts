@@ -3,6 +3,7 @@ import type { EngineError } from '../errors.ts'
 import type { ExecutionId, LaneId } from '../ids.ts'
 import type { FailureClass, laneStates } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
+import type { FlowIngress, FlowOperations } from './backend-flow.ts'
 import type { ExecutionSnapshot, WatchOutcome } from './backend-snapshot.ts'
 import type { SuspensionIngress, SuspensionOperations } from './backend-suspension.ts'
 import type { FeedBackend } from './feed-backend.ts'
@@ -16,6 +17,7 @@ import type {
 } from './frames.ts'
 import type { Durability } from './store.ts'
 
+export type * from './backend-flow.ts'
 export type * from './backend-snapshot.ts'
 export type * from './backend-suspension.ts'
 
@@ -218,7 +220,7 @@ export interface BackendNotice {
  * the server, and under every mode a failover to an asynchronous replica, can lose acknowledged
  * writes. Fencing holds across such a loss; acknowledgement cannot.
  */
-export interface EngineBackend extends IngressBackend, SuspensionOperations {
+export interface EngineBackend extends IngressBackend, SuspensionOperations, FlowOperations {
   // ── Claim and lifecycle ──
 
   /** Claims work that waits in the lanes; empty when there is none (within `maxWaitMs`). */
@@ -243,18 +245,11 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations {
   claimFromReclaim(claim: GrantedClaim): Promise<ClaimedExecution | undefined>
   /** Parks the execution until a time, keeping its attempt; a time that has come hands it back. */
   delay(handle: Handle, untilMs: number): Promise<DelayOutcome>
-  /** Parks the execution until its children have ended. */
-  waitChildren(handle: Handle): Promise<never>
 
   // ── Reading ──
 
   /** The execution, or undefined when there is none. Throws corruption instead of guessing. */
   describeExecution(id: ExecutionId): Promise<ExecutionSnapshot | undefined>
-  describeFlow(id: string): Promise<never>
-  listEdges(flowId: string, direction: unknown): Promise<never>
-  describeEdge(flowId: string, edgeId: string): Promise<never>
-  resolveExecutionFlowId(id: ExecutionId): Promise<never>
-  listFlows(partition: PartitionKey, cursor: string | undefined, limit: number): Promise<never>
   /** Lanes sorted by name, after the cursor. */
   listLanes(cursor: LaneId | undefined, limit: number): Promise<Page<LaneSummary, LaneId>>
   /** Execution ids of one partition in byte order, after the cursor; at most 1000 a page. */
@@ -268,7 +263,6 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations {
 
   /** Continues an interrupted attempt by its grant: same attempt, new lease, greater epoch. */
   claimResumedExecution(claim: GrantedClaim): Promise<ClaimedExecution>
-  cancelFlow(id: string, policy: unknown, wait: unknown): Promise<never>
   reportUsage(handle: Handle, budget: string, dimensions: unknown): Promise<never>
   /** Kept frames by number. An attempt without a stream has none. */
   readStream(id: ExecutionId, attempt: number, range: FrameRange): Promise<FramePage>
@@ -277,7 +271,7 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations {
 }
 
 /** What the 28 operations leave to the ingress: submitting, operating, maintaining. */
-export interface IngressBackend extends SuspensionIngress, FeedBackend {
+export interface IngressBackend extends SuspensionIngress, FlowIngress, FeedBackend {
   readonly kind: 'valkey' | 'embedded'
   readonly durability: Durability
   readonly partitions: readonly PartitionKey[]
@@ -305,8 +299,15 @@ export interface IngressBackend extends SuspensionIngress, FeedBackend {
     id: ExecutionId,
     priority: number,
   ): Promise<{ readonly from: number; readonly to: number }>
-  /** Runs an ended execution again; attempts and epochs go on counting. */
-  replayExecution(id: ExecutionId, replayId?: string): Promise<{ readonly replays: number }>
+  /**
+   * Runs an ended execution again; attempts and epochs go on counting. A member of a flow that has
+   * ended only with `reopen`.
+   */
+  replayExecution(
+    id: ExecutionId,
+    replayId?: string,
+    options?: { readonly reopen?: boolean },
+  ): Promise<{ readonly replays: number }>
   /** Holds work back until it is unblocked for the same reason. */
   blockExecution(id: ExecutionId, reason: string): Promise<void>
   unblockExecution(id: ExecutionId, reason: string): Promise<void>

@@ -46,6 +46,7 @@ import { ClaimLoop } from './claim-loop.ts'
 import { claimRequest } from './claim-request.ts'
 import type { FeedBackend } from './feed-backend.ts'
 import { feedOperations } from './feed-operations.ts'
+import { FlowBackend } from './flow-backend.ts'
 import { claimedExecution, parseHandle } from './handle.ts'
 import { formatFailure, readEnding, readSnapshot } from './snapshot.ts'
 import type { Durability, Store } from './store.ts'
@@ -61,11 +62,15 @@ export function createBackend(store: Store): EngineBackend {
     new StoreBackend(store, streams),
     feedOperations(store),
     streams.operations(),
+    new FlowBackend(store).operations(),
     refuseUnavailable(),
   )
 }
 
-type Elsewhere = ReturnType<typeof refuseUnavailable> & FeedBackend & StreamOperations
+type Elsewhere = ReturnType<typeof refuseUnavailable> &
+  FeedBackend &
+  StreamOperations &
+  ReturnType<FlowBackend['operations']>
 type OfferedOperations = Omit<EngineBackend, keyof Elsewhere>
 
 class StoreBackend extends SuspensionBackend implements OfferedOperations {
@@ -267,11 +272,13 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
   async replayExecution(
     id: ExecutionId,
     replayId: string = mintLeaseId(),
+    options: { readonly reopen?: boolean } = {},
   ): Promise<{ replays: number }> {
     const { partition, local } = parseExecutionId(id)
     const { replays } = await this.call(partition, 'execution.replay', {
       id: local,
       replay_id: replayId,
+      reopen: options.reopen ?? false,
     })
     return { replays }
   }

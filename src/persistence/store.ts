@@ -15,6 +15,8 @@ export type StoreNotice =
     }
   /** A watched execution ended. */
   | { readonly notice: 'ended'; readonly partition: number; readonly local: string }
+  /** Work was left for later that any process may do. */
+  | { readonly notice: 'backlog'; readonly partition: number }
   /** Something was told in the feed that somebody waits for. */
   | { readonly notice: 'events'; readonly partition: number }
   /** An execution whose streams somebody waits for has new frames, or its attempt is over. */

@@ -57,7 +57,8 @@ function storedRetry(retry: RetryPolicy | undefined): string | undefined {
   return retry.attempts === 1 ? undefined : stored
 }
 
-function storedTags(tags: Submission['tags']): string | undefined {
+/** Tags as they are stored; undefined when there are none. */
+export function storedTags(tags: Submission['tags']): string | undefined {
   if (tags === undefined) return undefined
   const entries = Object.entries(tags)
   if (entries.length === 0) return undefined

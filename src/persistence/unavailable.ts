@@ -4,13 +4,6 @@ import type { EngineBackend } from './backend.ts'
 
 /** Operations of the contract that answer `unavailable`. */
 export const unavailableOperations = [
-  'waitChildren',
-  'describeFlow',
-  'listEdges',
-  'describeEdge',
-  'resolveExecutionFlowId',
-  'listFlows',
-  'cancelFlow',
   'reportUsage',
 ] as const satisfies readonly (keyof EngineBackend)[]
 

@@ -9,6 +9,7 @@ import { describeEarlySignals } from './early-signals.ts'
 import { describeFeed } from './feed.ts'
 import { describeFeedTrimming } from './feed-trimming.ts'
 import { describeFence } from './fence.ts'
+import { describeFlows } from './flows.ts'
 import { describeGrants } from './grants.ts'
 import { describeIdempotency } from './idempotency.ts'
 import { describeLanes } from './lanes.ts'
@@ -75,6 +76,7 @@ export function describeContract(flavour: FlavourName): void {
     describeUnavailable(open)
     describeFeed(open)
     describeFeedTrimming(open)
+    describeFlows(open)
     describeSuspend(open)
     describeSuspendRefusals(open)
     describeWaitpoints(open)

@@ -28,6 +28,8 @@ export function describeUnavailable(open: Open): void {
         ...['claimFromReclaim', 'claimResumedExecution', 'describeExecution', 'listLanes'],
         ...['suspend', 'createWaitpoint', 'observeSignals', 'deliverSignal', 'listSuspended'],
         ...['listExecutions', 'appendFrame', 'readStream', 'tailStream'],
+        ...['waitChildren', 'describeFlow', 'listEdges', 'describeEdge', 'listFlows'],
+        ...['resolveExecutionFlowId', 'cancelFlow'],
       ] as (keyof EngineBackend)[]
       for (const name of [...offered, ...unavailableOperations]) {
         expect([name, typeof backend[name]]).toEqual([name, 'function'])

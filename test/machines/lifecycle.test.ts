@@ -2,28 +2,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, test } from 'vitest'
-import type { ExecutionEventName } from '../../src/machines/execution.ts'
-import { type Fact, facts } from '../../src/machines/facts.ts'
+import { facts } from '../../src/machines/facts.ts'
 import { eventNames, leafNames } from '../../src/machines/generated/lifecycle.ts'
 import { leafOf, lifecycleTable, nextLeaf } from '../../src/machines/table.ts'
 import { operationPlans } from '../../src/persistence/generated/operations.ts'
-import { unavailableOperations } from '../../src/persistence/unavailable.ts'
 import { dimensionsOf, forbidden } from './dimensions.ts'
 import { factNames, factSets, xstateNext } from './transitions.ts'
 
 const leaves = lifecycleTable()
-
-/** Events that no stored operation applies yet → the operation of the contract that will. */
-const awaited: Readonly<
-  Partial<Record<ExecutionEventName, (typeof unavailableOperations)[number]>>
-> = {
-  waitChildren: 'waitChildren',
-  childrenSettled: 'waitChildren',
-  skip: 'cancelFlow',
-}
-
-/** Facts that only awaited operations can establish. */
-const awaitedFacts: ReadonlySet<Fact> = new Set(['heldByDependencies'])
 
 /** Every leaf that some sequence of events under some facts leads to. */
 function reachableFrom(start: string): ReadonlySet<string> {
@@ -102,13 +88,8 @@ describe('An event of the lifecycle', () => {
     for (const event of events) operated.set(event, [...(operated.get(event) ?? []), operation])
   }
 
-  it.each(eventNames)('%s has an operation, or one that says it is not offered', (event) => {
-    const awaitedBy = awaited[event]
-    if (awaitedBy === undefined) expect(operated.get(event)).toBeDefined()
-    else {
-      expect(operated.has(event)).toBe(false)
-      expect(unavailableOperations).toContain(awaitedBy)
-    }
+  it.each(eventNames)('%s has an operation', (event) => {
+    expect(operated.get(event)).toBeDefined()
   })
 
   it('is known to the machine when an operation declares it', () => {
@@ -135,26 +116,11 @@ describe('A fact of the lifecycle', () => {
     // As the name of a fact or as the value that becomes one; fields may bear the same name.
     const pattern = new RegExp(`\\b${fact} = |= "${fact}"`)
     const spelling = modules.filter(({ text }) => pattern.test(text))
-    if (awaitedFacts.has(fact)) {
-      expect(spelling).toEqual([])
-      return
-    }
     expect(spelling.length).toBeGreaterThan(0)
     for (const { path, text } of spelling) {
       // Whoever hands the fact on must have it from its producer.
       const isProducer = path === join('lib', `${producer}.lua`)
       expect(isProducer || text.includes(`require("lib.${producer}")`), path).toBe(true)
-    }
-  })
-
-  it('that nobody establishes yet waits for an operation that is not offered', () => {
-    for (const fact of awaitedFacts) {
-      const readBy = leaves.flatMap((leaf) =>
-        Object.entries(leaf.on).flatMap(([event, ways]) =>
-          ways.some((way) => way.fact === fact) ? [event] : [],
-        ),
-      )
-      expect(readBy).toContain('waitChildren')
     }
   })
 })

@@ -1,6 +1,6 @@
 // The checks of arguments: the same words, bounds and names for every operation.
 import { describe, expect, test } from 'vitest'
-import { bounds, bytesMax } from '../../src/limits.ts'
+import { bounds, bytesMax, choices } from '../../src/limits.ts'
 import {
   checkArguments,
   checkWhole,
@@ -47,6 +47,13 @@ const fitting: Readonly<Record<string, unknown>> = {
   signal_source: 'webhook',
   signal_category: 'approval',
   signal_payload: new Uint8Array(1),
+  ids: `${local},${local}`,
+  members: [
+    { id: local, lane: 'lane', task: 'task', input: new Uint8Array(1), hold: false, priority: 3 },
+  ],
+  edges: [{ upstream: local, downstream: local, kind: 'success', name: 'left' }],
+  joins: [{ downstream: local, policy: 'quorum', k: 2, remaining: 'cancel' }],
+  ...Object.fromEntries(Object.entries(choices).map(([kind, [word]]) => [kind, word])),
 }
 
 /** Values that do not fit, for each type; numbers come from their bounds. */
@@ -92,6 +99,11 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
   signal_source: ['', 'engine', 'two words', 5],
   signal_category: ['', 'timeout', 'two words', 5],
   signal_payload: ['text', new Uint8Array(bytesMax.signalPayload + 1)],
+  ids: ['', `${local},`, 'x', Array(257).fill(local).join(','), 5],
+  members: ['text', 5, [{}], [{ id: local, lane: 'a b', task: 't', input: 'text', hold: 1 }]],
+  edges: [{}, [{ upstream: local, downstream: local }], [{ upstream: 5 }], Array(1025).fill({})],
+  joins: [[{ downstream: local, policy: 'most' }], [{ downstream: local, policy: 'all', k: 0 }]],
+  ...Object.fromEntries(Object.keys(choices).map((kind) => [kind, ['', 'else', 5, null]])),
 }
 
 /** Kinds of arguments whose refusal has a code of its own. */

@@ -8,6 +8,9 @@ const lowered = {
   waitpointsPerExecutionMax: ['waitpoints_per_execution', 12],
   bufferedSignalsMax: ['buffered_signals', 4],
   conditionSignalsMax: ['condition_signals', 5],
+  flowMembersMax: ['flow_members', 14],
+  graphChunk: ['graph_chunk', 3],
+  workPerCall: ['work_per_call', 4],
 } as const
 
 function limitsText(): string {

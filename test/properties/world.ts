@@ -75,6 +75,7 @@ export class World {
   readonly deliveries: Arguments<'signal.deliver'>[] = []
   readonly suspendedRows: SuspendedRow[] = []
   readonly ids: string[] = []
+  readonly flows: string[] = []
   /** Where readers of the feed may go on. */
   readonly places: number[] = []
   /** `id:attempt` → how many frames its stream has had, and the version of its document. */
@@ -97,6 +98,16 @@ export class World {
   /** Ids of executions in any of these states, or of all. */
   idsIn(pattern: RegExp = /./): string[] {
     return [...this.records].flatMap(([id, { state = '' }]) => (pattern.test(state) ? [id] : []))
+  }
+
+  /** Flows that there are, in the order in which they were made here. */
+  flowIds(): string[] {
+    return this.flows.filter((id) => this.dump.has(`flow:${id}`))
+  }
+
+  /** The members of a flow, in the order of their ids. */
+  membersOf(flow: string): string[] {
+    return [...this.records].flatMap(([id, fields]) => (fields.flow === flow ? [id] : []))
   }
 
   /** An id in such a state, mostly; sometimes any id, sometimes one that nobody knows. */
@@ -149,7 +160,7 @@ export class World {
   }
 
   private learnFrames({ args }: Call, answer: Answer<OperationName>): void {
-    if (!('count' in answer) || !('attempt' in args)) return
+    if (!('count' in answer) || !('attempt' in args && 'id' in args)) return
     const stream = `${args.id}:${args.attempt}`
     const version = 'version' in answer ? answer.version : this.frames.get(stream)?.version
     this.frames.set(stream, { count: answer.count, version: version ?? 0 })
@@ -166,6 +177,12 @@ export class World {
       this.suspendedRows.push(...(answer.executions as readonly SuspendedRow[]))
     }
     if (answer.outcome === 'submitted') this.ids.push(answer.id)
+    if (call.name === 'flow.apply' && answer.outcome === 'applied') {
+      this.ids.push(...call.args.members.map(({ id }) => id))
+    }
+    if (answer.outcome === 'created' && call.name === 'flow.create') {
+      this.flows.push(call.args.flow)
+    }
     this.learnFrames(call, answer)
     if (call.name === 'lease.claim') this.leaseStems.push(call.args.lease_id)
     if ('text' in answer) this.places.push(answer.from, answer.from + answer.text.byteLength)

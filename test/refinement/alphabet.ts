@@ -160,7 +160,9 @@ function fromOutside(f: Fields | undefined, past: Fence | undefined): readonly C
       { name: 'execution.block', args: { id, why } },
       { name: 'execution.unblock', args: { id, why } },
     ]),
-    ...replays.map((replay_id): Call => ({ name: 'execution.replay', args: { id, replay_id } })),
+    ...replays.map(
+      (replay_id): Call => ({ name: 'execution.replay', args: { id, replay_id, reopen: false } }),
+    ),
     ...[0, 5].map((priority): Call => ({ name: 'execution.reprioritize', args: { id, priority } })),
     ...['active', 'paused', 'draining'].map(
       (state): Call => ({ name: 'lane.set_state', args: { lane: 'lane', state } }),

@@ -1,4 +1,5 @@
 // Calls of stored operations that fit their plans, for executions that are there.
+import { choices } from '../../src/limits.ts'
 import type { OperationName } from '../../src/persistence/contract.ts'
 import { operationPlans } from '../../src/persistence/generated/operations.ts'
 import type { Brought } from './leaves.ts'
@@ -6,6 +7,10 @@ import type { Random } from './random.ts'
 import { startMs } from './settable-clock.ts'
 
 export type CallArguments = Readonly<Record<string, unknown>>
+
+function fittingMember(id: string): CallArguments {
+  return { id, lane: 'lane', task: 'task', input: Buffer.from('input'), hold: false }
+}
 
 /** Arguments for the operation about one of the executions, as its last holder would send them. */
 export function fittingArguments(
@@ -57,6 +62,11 @@ export function fittingArguments(
     frame_number: [1, 2],
     frame_cursor: [0, 1],
     summary_version: [0, 1],
+    ids: [id.split('-')[1]],
+    members: [[], [fittingMember(id.split('-')[1] ?? '')]],
+    edges: [[], [{ upstream: id.split('-')[1], downstream: id.split('-')[1], kind: 'success' }]],
+    joins: [[], [{ downstream: id.split('-')[1], policy: 'all' }]],
+    ...choices,
     frame: [Buffer.from([0, 255])],
     document: [Buffer.from('{}')],
   }

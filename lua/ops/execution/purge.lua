@@ -16,6 +16,9 @@ return op.define({
     if x.f.ended_at == nil then
       return op.refuse("execution_not_terminal", { state = x.f.state })
     end
+    if x.f.flow ~= nil then
+      return op.refuse("execution_in_flow", { flow = x.f.flow })
+    end
     purge.remove(x, "operator")
     return op.outcome("purged")
   end,

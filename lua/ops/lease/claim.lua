@@ -1,5 +1,7 @@
 -- Give up to `count` executions of some lanes to a worker, or tell it when to look again.
+local cascade = require("lib.cascade")
 local due = require("lib.due")
+local flow = require("lib.flow")
 local granted = require("lib.granted")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
@@ -10,6 +12,7 @@ local pending = require("lib.pending")
 local record = require("lib.record")
 local transition = require("lib.transition")
 local wake = require("lib.wake")
+local withhold = require("lib.withhold")
 
 local index_of = { f = "ready", r = "resumed", c = "reclaimable" }
 
@@ -110,6 +113,19 @@ local function candidates(list, count)
   return found
 end
 
+-- Whether the work may start; work of a flow that is over is put aside.
+local function is_free(x, now_ms)
+  if x.f.flow == nil or not flow.is_over(x) then
+    return transition.accepts(x, "claim")
+  end
+  if transition.accepts(x, "withhold") then
+    withhold.apply(x, "flow", now_ms)
+  elseif transition.accepts(x, "claim") then
+    cascade.cancel(x, now_ms)
+  end
+  return false
+end
+
 local function take(arg, list, now_ms, now_us)
   local rows = {}
   -- A second round makes up for candidates whose deadline had passed.
@@ -123,7 +139,7 @@ local function take(arg, list, now_ms, now_us)
       end
       local x = record.load(candidate.id)
       -- A deadline may have passed while it waited.
-      if not due.apply(x, now_ms) and transition.accepts(x, "claim") then
+      if not due.apply(x, now_ms) and is_free(x, now_ms) then
         lease.grant(x, arg.lease_id .. "." .. (#rows + 1), arg, now_ms, now_us)
         rows[#rows + 1] = lease.claimed_row(x)
       end
@@ -169,6 +185,6 @@ return op.define({
         wake.sleep(lane, now_ms + arg.sleep_ms)
       end
     end
-    return op.outcome("empty", { next_at = due.next_at(), now = now_ms })
+    return op.outcome("empty", { next_at = due.next_at(now_ms), now = now_ms })
   end,
 })

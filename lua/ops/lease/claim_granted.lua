@@ -1,5 +1,6 @@
 -- Claim the one execution that a grant reserves: interrupted work, or work whose lease was lost.
 local due = require("lib.due")
+local flow = require("lib.flow")
 local lease = require("lib.lease")
 local op = require("lib.op")
 local record = require("lib.record")
@@ -40,6 +41,9 @@ return op.define({
     local code = wrong_state(x, arg.of)
     if code ~= nil then
       return op.refuse(code, { state = x.f.state })
+    end
+    if x.f.flow ~= nil and flow.is_over(x) then
+      return op.refuse("flow_ended", { flow = x.f.flow })
     end
     if lapsed then
       return op.refuse("claim_grant_expired", {})

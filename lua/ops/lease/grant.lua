@@ -1,5 +1,6 @@
 -- Reserve one execution for one worker for a moment, so that it can claim just that.
 local due = require("lib.due")
+local flow = require("lib.flow")
 local lanes = require("lib.lanes")
 local op = require("lib.op")
 local record = require("lib.record")
@@ -43,6 +44,9 @@ return op.define({
     local paused = lanes.state(x.f.lane) == "paused"
     if paused or not x.f.state:find(kind.prefix) then
       return op.refuse(kind.code, { state = x.f.state, lane_paused = paused })
+    end
+    if x.f.flow ~= nil and flow.is_over(x) then
+      return op.refuse("flow_ended", { flow = x.f.flow })
     end
     local replayed = x.f.grant_id ~= nil and x.f.grant_worker == arg.worker
     if x.f.grant_id ~= nil and not replayed then

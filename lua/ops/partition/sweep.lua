@@ -2,10 +2,12 @@
 local due = require("lib.due")
 local feed = require("lib.feed")
 local keys = require("lib.keys")
+local limits = require("generated.limits")
 local op = require("lib.op")
 local pending = require("lib.pending")
 local purge = require("lib.purge")
 local record = require("lib.record")
+local retire = require("lib.retire")
 local wake = require("lib.wake")
 
 local function purge_due(now_ms, count)
@@ -27,7 +29,16 @@ end
 
 local function next_purge()
   pending.flush()
-  return tonumber(redis.call("ZRANGE", keys.index("terminal"), 0, 0, "WITHSCORES")[2])
+  local at_ms = tonumber(redis.call("ZRANGE", keys.index("terminal"), 0, 0, "WITHSCORES")[2])
+  if at_ms == limits.no_deadline_score then
+    -- Members of flows go with their flow.
+    at_ms = nil
+  end
+  local flow_at_ms = retire.next_at()
+  if at_ms == nil or (flow_at_ms ~= nil and flow_at_ms < at_ms) then
+    return flow_at_ms
+  end
+  return at_ms
 end
 
 return op.define({
@@ -39,13 +50,13 @@ return op.define({
   },
   run = function(arg, now_ms)
     local promoted = due.promote(now_ms, arg.count)
-    local purged = purge_due(now_ms, arg.count)
+    local purged = purge_due(now_ms, arg.count) + retire.due(now_ms, arg.count)
     wake.forget(now_ms)
     feed.trim(now_ms)
     return op.outcome("swept", {
       promoted = promoted,
       purged = purged,
-      next_at = due.next_at(),
+      next_at = due.next_at(now_ms),
       next_purge_at = next_purge(),
       now = now_ms,
     })

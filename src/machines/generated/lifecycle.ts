@@ -31,6 +31,7 @@ export const eventNames = [
   'claim',
   'complete',
   'delay',
+  'dependencyFailed',
   'expire',
   'fail',
   'lapse',

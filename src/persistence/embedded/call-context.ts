@@ -1,6 +1,7 @@
 // What the operations of one batch share: the stored state, one reading of the clock, its news.
 import type { Refusal } from '../contract.ts'
 import type { StoreNotice } from '../store.ts'
+import { Backlog } from './backlog.ts'
 import { Feed } from './feed.ts'
 import type { Keyspace } from './keyspace.ts'
 import { Wake } from './wake.ts'
@@ -11,6 +12,7 @@ export class CallContext {
   readonly nowMs: number
   readonly wake: Wake
   readonly feed: Feed
+  readonly backlog: Backlog
   private done: Set<string> | undefined
 
   constructor(keyspace: Keyspace, nowUs: number) {
@@ -18,6 +20,7 @@ export class CallContext {
     this.nowUs = nowUs
     this.nowMs = Math.floor(nowUs / 1000)
     this.wake = new Wake(keyspace)
+    this.backlog = new Backlog(keyspace)
     this.feed = new Feed(keyspace, this.nowMs, () => this.wake.events())
   }
 
@@ -32,7 +35,7 @@ export class CallContext {
   /** Writes what was gathered when all operations are through; returns the batch's notices. */
   finish(): StoreNotice[] {
     this.feed.flush()
-    return this.wake.finish(this.nowMs)
+    return this.wake.finish(this.nowMs, this.backlog.isTold)
   }
 }
 

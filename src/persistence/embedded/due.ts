@@ -1,7 +1,9 @@
 // Everything that happens because its time has come; the twin of lua/lib/due.lua.
 import { counts } from '../../limits.ts'
 import type { CallContext } from './call-context.ts'
+import { cancelMember } from './cascade.ts'
 import { finish } from './finish.ts'
+import { flowOf, isDoomed } from './flow.ts'
 import { gateFacts } from './gates.ts'
 import type { Keyspace } from './keyspace.ts'
 import { logAttempt } from './lease.ts'
@@ -11,6 +13,7 @@ import { retryAtMs } from './retry.ts'
 import type { SortedSet } from './sorted-set.ts'
 import { closeStream } from './stream.ts'
 import { accepts, applyEvent, commit, noFacts } from './transition.ts'
+import { workIn } from './work.ts'
 
 const retryLeft = new Set(['retryLeft'] as const)
 const reclaimsExhausted = new Set(['reclaimsExhausted'] as const)
@@ -54,14 +57,18 @@ export function loseLease(
 }
 
 /**
- * Applies to one execution whatever is due: deadline, then attempt timeout, then lease expiry, the
- * end of a suspension's time, lapsed grants and delays. Returns whether anything changed and was
- * committed.
+ * Applies to one execution whatever is due: the end of its flow, then deadline, attempt timeout,
+ * lease expiry, the end of a suspension's time, lapsed grants and delays. Returns whether anything
+ * changed and was committed.
  */
 export function applyDue(call: CallContext, x: Execution): boolean {
   const { f } = x
   const { nowMs } = call
   if (f.ended_at !== undefined) return false
+  if (f.flow !== undefined && isDoomed(flowOf(call, x), x)) {
+    cancelMember(call, x)
+    return true
+  }
   if (isDue(f.deadline_at, nowMs)) {
     applyEvent(x, 'expire')
     finish(call, x, 'deadline', undefined)
@@ -116,6 +123,7 @@ function timed({ indexes, timers }: Keyspace): readonly SortedSet[] {
 
 /** Applies what is due, at most to `count` executions. Returns how many there were. */
 export function promote(call: CallContext, count: number): number {
+  call.backlog.drain(workIn(call), counts.workPerCall)
   let done = 0
   for (const index of timed(call.keyspace)) {
     if (done < count) done += promoteFrom(call, index, count - done)
@@ -124,7 +132,8 @@ export function promote(call: CallContext, count: number): number {
 }
 
 /** The next time at which something becomes due. */
-export function nextDueMs(keyspace: Keyspace): number | undefined {
+export function nextDueMs({ keyspace, backlog, nowMs }: CallContext): number | undefined {
+  if (backlog.isKept) return nowMs
   let nextMs: number | undefined
   for (const index of timed(keyspace)) {
     const atMs = index.firstScore()

@@ -33,6 +33,7 @@ export function dumpKeyspace(keyspace: Keyspace): Map<string, DumpedValue> {
   putStreams(keyspace, put)
   putIndexes(keyspace, put)
   putFeed(keyspace, put)
+  putFlows(keyspace, put)
   putHash(put, 'lanes', keyspace.lanes.entries())
   putHash(put, 'config', keyspace.config.entries())
   putHash(put, 'keyring', keyspace.keyring.entries())
@@ -52,6 +53,8 @@ function putExecutions(keyspace: Keyspace, put: Put): void {
     putBytes(put, `note:${id}`, stored.note)
     putBytes(put, `tags:${id}`, stored.tags)
     put(`attempts:${id}`, { type: 'list', value: stored.attempts ?? [] })
+    put(`up:${id}`, { type: 'list', value: stored.up ?? [] })
+    put(`down:${id}`, { type: 'list', value: stored.down ?? [] })
     for (const kind of fieldKinds) {
       const entries = [...(stored[kind] ?? [])].sort(([a], [b]) => byBytes(a, b))
       put(`${kind}:${id}`, { type: 'hash', value: entries })
@@ -99,6 +102,17 @@ function putFeed({ feed }: Keyspace, put: Put): void {
   }
   if (feed.base > 0) rows.push(['end', String(feed.base)])
   put('segments', { type: 'zset', value: rows })
+}
+
+function putFlows({ flows, work }: Keyspace, put: Put): void {
+  for (const [id, fields] of flows.records) {
+    putHash(put, `flow:${id}`, fields)
+    putSortedSet(put, `members:${id}`, flows.membersOf(id))
+    putBytes(put, `flowtags:${id}`, flows.tags.get(id))
+  }
+  putSortedSet(put, 'flows', flows.listing)
+  putSortedSet(put, 'flow_ends', flows.ends)
+  for (const [kind, value] of Object.entries(work)) put(kind, { type: 'list', value })
 }
 
 function putSortedSet(put: Put, key: string, set: SortedSet): void {

@@ -13,6 +13,7 @@ import { Keyspace } from './keyspace.ts'
 import { operations } from './operations/table.ts'
 import { rebuildKeyspace } from './rebuild.ts'
 import { encodeRecords } from './record-codec.ts'
+import { workIn } from './work.ts'
 
 export interface EmbeddedStoreOptions {
   /** The only time that decides anything; tests hand in one that they can set. */
@@ -159,7 +160,11 @@ export class EmbeddedStore implements Store {
       return
     }
     const context = new CallContext(keyspace, this.clock.nowUs())
-    const outcomes = calls.map(({ name, args }) => apply(context, name, args))
+    const outcomes = calls.map(({ name, args }) => {
+      const outcome = apply(context, name, args)
+      context.backlog.run(workIn(context), counts.workPerCall)
+      return outcome
+    })
     const notices = context.finish()
     if (commits === undefined) {
       this.answer(calls, outcomes, notices)

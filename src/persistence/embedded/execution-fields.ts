@@ -8,10 +8,14 @@ interface NumberFields {
   attempt_timeout_ms: number | undefined
   created_at: number
   deadline_at: number | undefined
+  /** 1 while the inbound edges hold it back. */
+  deps: 1 | undefined
   ended_at: number | undefined
   epoch: number | undefined
   expires_at: number | undefined
   grant_until: number | undefined
+  has_down: 1 | undefined
+  has_up: 1 | undefined
   large: 1 | undefined
   lease_ms: number | undefined
   not_before: number | undefined
@@ -39,6 +43,7 @@ interface TextFields {
   block_reason: string | undefined
   capabilities: string | undefined
   class: string | undefined
+  flow: string | undefined
   grant_id: string | undefined
   grant_worker: string | undefined
   key: string | undefined
@@ -70,10 +75,13 @@ const noNumbers: NumberFields = {
   attempt_timeout_ms: undefined,
   created_at: 0,
   deadline_at: undefined,
+  deps: undefined,
   ended_at: undefined,
   epoch: undefined,
   expires_at: undefined,
   grant_until: undefined,
+  has_down: undefined,
+  has_up: undefined,
   large: undefined,
   lease_ms: undefined,
   not_before: undefined,
@@ -100,6 +108,7 @@ const noTexts: TextFields = {
   block_reason: undefined,
   capabilities: undefined,
   class: undefined,
+  flow: undefined,
   grant_id: undefined,
   grant_worker: undefined,
   key: undefined,

@@ -52,6 +52,12 @@ export class Feed {
     this.put(told, event, fields.state, text(fields[detailOf[event] ?? 'reason']), who)
   }
 
+  /** Tells what became of a flow. */
+  flow(id: string, event: string, state: string, detail: string | undefined): void {
+    this.words ??= [`\n${this.nowMs}`]
+    this.words.push(id, event, `flow.${state}`, '', '', `${sourceMark}flow`, text(detail))
+  }
+
   /** Writes what was gathered, as one line. */
   flush(): void {
     const { words } = this

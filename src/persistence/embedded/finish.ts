@@ -19,6 +19,7 @@ export function finish(
   const { keyspace } = call
   f.attempt_left_ms = undefined
   f.block_reason = undefined
+  f.deps = undefined
   f.grant_id = undefined
   f.grant_until = undefined
   f.grant_worker = undefined

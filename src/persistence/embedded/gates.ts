@@ -14,9 +14,12 @@ function notDueFact(f: Readonly<ExecutionFields>): Fact {
 export function gateFacts(call: CallContext, x: Execution): ReadonlySet<Fact> {
   const { f } = x
   const held = f.block_reason !== undefined
-  if (!held && f.parked === undefined && f.not_before === undefined) return noFacts
+  const waits = f.deps !== undefined
+  const isFree = !held && !waits && f.parked === undefined && f.not_before === undefined
+  if (isFree) return noFacts
   const facts = new Set<Fact>()
   if (held) facts.add('heldByOperator')
+  if (waits) facts.add('heldByDependencies')
   if (f.parked !== undefined) facts.add('parked')
   if (f.not_before !== undefined) {
     if (f.not_before > call.nowMs) facts.add(notDueFact(f))

@@ -2,6 +2,8 @@
 import type { IndexName } from '../../machines/execution.ts'
 import type { ExecutionFields } from './execution-fields.ts'
 import { FeedLog } from './feed-log.ts'
+import { Flows } from './flows.ts'
+import { Hash } from './hash.ts'
 import { Execution, type FieldKind, fieldKinds, type StoredExecution } from './record.ts'
 import { ChangeLog, RecordMap } from './record-map.ts'
 import { SortedSet } from './sorted-set.ts'
@@ -51,6 +53,9 @@ export class Keyspace {
   readonly routes: RecordMap<ReadonlySet<string>>
   readonly feed: FeedLog
   readonly streams: Streams
+  readonly flows: Flows
+  /** Work for later, and such that could not be done. */
+  readonly work: Readonly<Record<'backlog' | 'stuck', string[]>> = { backlog: [], stuck: [] }
 
   // What follows from the records.
   readonly indexes: Indexes = {
@@ -83,6 +88,7 @@ export class Keyspace {
     this.routes = new RecordMap('routes', changes)
     this.feed = new FeedLog(changes)
     this.streams = new Streams(changes)
+    this.flows = new Flows(changes)
   }
 
   /** A copy of the execution to work on. */
@@ -130,6 +136,35 @@ export class Keyspace {
     if (value === undefined) fields.delete(name)
     else fields.set(name, value)
     this.changes.note(`${kind}:${stored.id}:`, name)
+  }
+
+  /** A record that has fields, as an operation works on it. */
+  hashOf(stored: StoredExecution, kind: FieldKind): Hash {
+    return new Hash(
+      () => stored[kind],
+      (name, value) => this.storeField(stored, kind, name, value),
+    )
+  }
+
+  /** Joins two executions by an edge; returns its places in the lists of both. */
+  link(upstream: StoredExecution, downstream: StoredExecution) {
+    downstream.up ??= []
+    upstream.down ??= []
+    const inbound = downstream.up.push(upstream.id) - 1
+    const outbound = upstream.down.push(downstream.id) - 1
+    return { inbound, outbound }
+  }
+
+  keepWork(kind: 'backlog' | 'stuck', item: string): void {
+    this.work[kind].push(item)
+    this.changes.note(kind, '')
+  }
+
+  /** The oldest work for later, which is kept no longer. */
+  takeWork(): string | undefined {
+    const item = this.work.backlog.shift()
+    if (item !== undefined) this.changes.note('backlog', '')
+    return item
   }
 
   /** Forgets a record that has fields. */

@@ -4,6 +4,7 @@ import { leafOf } from '../../machines/table.ts'
 import { parseRetryPolicy } from '../retry-policy.ts'
 import { absentFields, type ExecutionFields, type FieldName } from './execution-fields.ts'
 import { type PackedFrame, storedFrame } from './frame-list.ts'
+import { parseEdge } from './group.ts'
 import { Keyspace } from './keyspace.ts'
 import { type FieldKind, type FieldMap, fieldKinds } from './record.ts'
 import {
@@ -71,6 +72,9 @@ class Loaded {
   readonly wait = new Map<string, FieldMap>()
   readonly points = new Map<string, FieldMap>()
   readonly signals = new Map<string, FieldMap>()
+  readonly group = new Map<string, FieldMap>()
+  readonly flows = new Map<string, Map<string, string>>()
+  readonly flowTags = new Map<string, string>()
   /** Parts of the feed by their places. */
   readonly lines = new Map<number, Buffer>()
   readonly segments = new Map<number, Buffer>()
@@ -112,6 +116,11 @@ const loaders: Readonly<Record<string, Load>> = {
   'wait:': loadField('wait'),
   'points:': loadField('points'),
   'signals:': loadField('signals'),
+  'group:': loadField('group'),
+  'flow:': ({ flows }, id, bytes) => flows.set(id, new Map(decodeHash(bytes))),
+  'flowtags:': ({ flowTags }, id, bytes) => flowTags.set(id, decodeText(bytes)),
+  backlog: ({ keyspace }, _name, bytes) => keyspace.work.backlog.push(...decodeList(bytes)),
+  stuck: ({ keyspace }, _name, bytes) => keyspace.work.stuck.push(...decodeList(bytes)),
   keyring: ({ keyspace }, _name, bytes) => {
     for (const [name, value] of decodeHash(bytes)) keyspace.keyring.set(name, value)
   },
@@ -155,8 +164,18 @@ function verify(loaded: Loaded): void {
       throw corruption(`key:${key}`, `does not lead to ${id}`)
     }
   }
-  const { points, signals } = loaded
-  const owned = { in: inputs, out: endings, note: notes, tags, attempts, wait, points, signals }
+  const { points, signals, group } = loaded
+  const owned = {
+    in: inputs,
+    out: endings,
+    note: notes,
+    tags,
+    attempts,
+    wait,
+    points,
+    signals,
+    group,
+  }
   for (const [kind, records] of Object.entries(owned)) {
     for (const id of records.keys()) {
       if (!fields.has(id)) throw corruption(`${kind}:${id}`, 'belongs to no execution')
@@ -208,6 +227,28 @@ function loadStreams({ keyspace, fields, streams, frames, summaries }: Loaded): 
   }
 }
 
+/** Puts flows together with their members, and edges with both of their ends. */
+function joinGraphs({ keyspace, flows, flowTags, fields }: Loaded): void {
+  for (const [id, hash] of flows) keyspace.flows.load(id, hash, flowTags.get(id))
+  for (const [id, { flow }] of fields) {
+    if (flow === undefined) continue
+    if (!flows.has(flow)) throw corruption(`x:${id}`, `belongs to flow ${flow}, which is missing`)
+    keyspace.flows.membersOf(flow).add(id, 0)
+  }
+  for (const [id, stored] of keyspace.executions) {
+    for (const [upstream, text] of stored.group ?? []) {
+      const edge = upstream.length === id.length ? parseEdge(upstream, String(text)) : undefined
+      if (edge === undefined) continue
+      const from = keyspace.executions.get(upstream)
+      if (from === undefined) throw corruption(`group:${id}`, `has an edge from ${upstream}`)
+      stored.up ??= []
+      from.down ??= []
+      stored.up[edge.inbound] = upstream
+      from.down[edge.outbound] = id
+    }
+  }
+}
+
 /** The keyspace that these records describe, or `corruption` naming the first bad one. */
 export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>): Keyspace {
   const loaded = new Loaded()
@@ -229,6 +270,7 @@ export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>
     })
     enterIndexes(keyspace, id, fields)
   }
+  joinGraphs(loaded)
   // All of this came from the directory; nothing of it has to go back.
   keyspace.changes.take()
   return keyspace

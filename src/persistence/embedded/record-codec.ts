@@ -42,6 +42,14 @@ const encoders: Readonly<Record<string, Encode>> = {
   'wait:': encodeField('wait'),
   'points:': encodeField('points'),
   'signals:': encodeField('signals'),
+  'group:': encodeField('group'),
+  'flow:': ({ flows }, id) => {
+    const fields = flows.records.get(id)
+    return fields && encodeEntries(fields.entries())
+  },
+  'flowtags:': ({ flows }, id) => flows.tags.get(id),
+  backlog: ({ work }) => JSON.stringify(work.backlog),
+  stuck: ({ work }) => JSON.stringify(work.stuck),
   keyring: ({ keyring }) => encodeEntries(keyring.entries()),
   'line:': ({ feed }, place) => feed.lines.get(Number(place)),
   'segment:': ({ feed }, base) => feed.segments.get(Number(base))?.bytes,

@@ -18,15 +18,19 @@ export interface StoredExecution {
   wait?: FieldMap | undefined
   points?: FieldMap | undefined
   signals?: FieldMap | undefined
+  /** Inbound edges and what they decide, and where edges come from and lead to, in order. */
+  group?: FieldMap | undefined
+  up?: string[] | undefined
+  down?: string[] | undefined
 }
 
 /** A record with fields of its own, each kept apart; bytes stay bytes. */
 export type FieldMap = Map<string, string | Uint8Array>
 
 /** The kinds of records that have fields. */
-export type FieldKind = 'wait' | 'points' | 'signals'
+export type FieldKind = 'wait' | 'points' | 'signals' | 'group'
 
-export const fieldKinds: readonly FieldKind[] = ['wait', 'points', 'signals']
+export const fieldKinds: readonly FieldKind[] = ['wait', 'points', 'signals', 'group']
 
 /**
  * An execution in the hands of an operation. Whatever throws before the commit leaves the stored

@@ -6,6 +6,7 @@ import type { Fact } from '../../machines/facts.ts'
 import { type Leaf, leafOf, nextLeaf } from '../../machines/table.ts'
 import type { CallContext } from './call-context.ts'
 import type { ExecutionFields } from './execution-fields.ts'
+import { memberMoved } from './flow.ts'
 import { isRouted, type Keyspace } from './keyspace.ts'
 import type { Execution } from './record.ts'
 
@@ -60,6 +61,8 @@ function scoreOf(index: IndexName, f: Fields): number | undefined {
   if (index === 'delayed') return f.not_before
   if (index === 'suspended') return f.wait_until ?? noDeadlineScore
   if (index !== 'terminal') return f.created_at
+  // Members stay for as long as their flow does.
+  if (f.flow !== undefined) return noDeadlineScore
   return f.ended_at === undefined
     ? undefined
     : f.ended_at + (f.retention_ms ?? defaults.retentionMs)
@@ -122,6 +125,17 @@ export function commit(call: CallContext, x: Execution): void {
   if (x.event !== undefined) call.feed.moved({ id, fields: f }, x.event, x.by)
   x.event = undefined
   x.by = undefined
+  if (f.flow !== undefined && before.state !== f.state) announceMember(call, x)
+}
+
+/** What a move means for the flow and for those that depend on the execution. */
+function announceMember(call: CallContext, x: Execution): void {
+  const { f, before, id } = x
+  const to = requireLeaf(f.state)
+  if (to.index === 'terminal' && f.has_down !== undefined) {
+    call.backlog.push(`resolve ${id} ${f.replays ?? 0} 0`)
+  }
+  memberMoved(call, x, requireLeaf(before.state), to)
 }
 
 /** Enters a stored execution into its index, the listing, the timers and the leases. */

@@ -56,7 +56,7 @@ export class Wake {
   }
 
   /** The notices of this batch: lanes in byte order, then endings and frames as they happened. */
-  finish(nowMs: number): StoreNotice[] {
+  finish(nowMs: number, hasBacklog: boolean): StoreNotice[] {
     const notices: StoreNotice[] = []
     for (const [lane, atMs] of [...(this.calls ?? [])].sort(byBytes)) {
       // Everybody who slept will ask again and register again.
@@ -65,6 +65,7 @@ export class Wake {
       notices.push({ notice: 'lane', partition: 0, lane, inMs: Math.max(0, atMs - nowMs) })
     }
     for (const local of this.endings ?? []) notices.push({ notice: 'ended', partition: 0, local })
+    if (hasBacklog) notices.push({ notice: 'backlog', partition: 0 })
     if (this.news) notices.push({ notice: 'events', partition: 0 })
     for (const local of this.tailed ?? []) notices.push({ notice: 'frames', partition: 0, local })
     return notices

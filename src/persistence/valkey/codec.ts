@@ -1,7 +1,7 @@
 // Encodes arguments for the wire and decodes answers; no other file parses a reply.
 import { EngineError } from '../../errors.ts'
 import type { Answer, FieldPlan, OperationName } from '../contract.ts'
-import { operationPlans, rowPlans } from '../generated/operations.ts'
+import { operationPlans, partPlans, rowPlans } from '../generated/operations.ts'
 
 /** A reply as the client library delivers it, with every string as bytes. */
 export type Reply = Buffer | number | null | readonly Reply[]
@@ -15,14 +15,33 @@ export function encodeCall(
   args: Readonly<Record<string, unknown>>,
 ): (string | Uint8Array)[] {
   const wire: (string | Uint8Array)[] = [name]
-  for (const { name: argument, optional } of operationPlans[name].args) {
+  for (const { name: argument, type, optional } of operationPlans[name].args) {
     const value = args[argument]
-    if (!optional) wire.push(value instanceof Uint8Array ? asBuffer(value) : encodePlain(value))
+    if (Array.isArray(value)) wire.push(encodeParts(type, value))
+    else if (!optional)
+      wire.push(value instanceof Uint8Array ? asBuffer(value) : encodePlain(value))
     else if (value === undefined) wire.push(absent)
     else if (value instanceof Uint8Array) wire.push(Buffer.concat([present, value]))
     else wire.push(`1${encodePlain(value)}`)
   }
   return wire
+}
+
+/** A list of records: for each a line with the lengths of its fields, then the fields. */
+function encodeParts(type: string, records: readonly Readonly<Record<string, unknown>>[]): Buffer {
+  const plan = partPlans[type] ?? []
+  const pieces: Buffer[] = []
+  for (const record of records) {
+    const fields = plan.map(({ name, optional }) => {
+      const value = record[name]
+      if (value === undefined) return Buffer.from(absent)
+      const bytes = value instanceof Uint8Array ? asBuffer(value) : Buffer.from(encodePlain(value))
+      return optional ? Buffer.concat([present, bytes]) : bytes
+    })
+    const lengths = fields.map(({ byteLength }) => byteLength).join(' ')
+    pieces.push(Buffer.from(`${lengths}\n`), ...fields)
+  }
+  return Buffer.concat(pieces)
 }
 
 /** The client library sends a Buffer as it is, but writes other bytes out as text. */

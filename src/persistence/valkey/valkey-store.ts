@@ -291,7 +291,7 @@ function readNotice(partition: number | undefined, message: string): StoreNotice
   if (lane !== null) {
     return { notice: 'lane', partition, lane: lane[2] as string, inMs: Number(lane[1]) }
   }
-  if (message === 'events') return { notice: 'events', partition }
+  if (message === 'events' || message === 'backlog') return { notice: message, partition }
   const about = /^(ended|frames) (\S+)$/.exec(message)
   if (about === null) return undefined
   return { notice: about[1] as 'ended' | 'frames', partition, local: about[2] as string }

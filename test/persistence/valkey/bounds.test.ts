@@ -1,6 +1,6 @@
 // The server's code refuses the same arguments as the client's, to the last value.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bounds, bytesMax, counts } from '../../../src/limits.ts'
+import { bounds, bytesMax, choices, counts } from '../../../src/limits.ts'
 import { checkArguments } from '../../../src/persistence/arguments.ts'
 import type { OperationName } from '../../../src/persistence/contract.ts'
 import { operationPlans } from '../../../src/persistence/generated/operations.ts'
@@ -57,6 +57,11 @@ const words = [
   '%s',
   'Ä',
 ]
+
+const zeros = '0'.repeat(26)
+const member = { id: zeros, lane: 'lane', task: 'task', input: Buffer.alloc(1), hold: false }
+const edge = { upstream: zeros, downstream: zeros, kind: 'success' }
+const join = { downstream: zeros, policy: 'all' }
 
 /** Values on both sides of every border that a type has. */
 const edges: Readonly<Record<string, readonly unknown[]>> = {
@@ -116,6 +121,24 @@ const edges: Readonly<Record<string, readonly unknown[]>> = {
   signal_category: [...words, 'timeout', 'timeouts', ...sized(64, 65, 66)],
   signal_payload: [0, 1, bytesMax.signalPayload, bytesMax.signalPayload + 1].map((size) =>
     Buffer.alloc(size),
+  ),
+  ids: ['', zeros, `${zeros},`, `${zeros},${zeros}`, 'x', list(256, 26), list(257, 26)],
+  members: [
+    ...[[], [member], [{ ...member, lane: 'a b' }], [{ ...member, priority: 9001 }]],
+    ...[[{ ...member, id: 'x' }], [{ ...member, input: Buffer.alloc(bytesMax.input + 1) }]],
+    ...[256, 257].map((count) => Array(count).fill(member)),
+  ],
+  edges: [
+    ...[[], [edge], [{ ...edge, kind: 's' }], [{ ...edge, name: 'a b' }], [{ ...edge, name: 'a' }]],
+    ...[1024, 1025].map((count) => Array(count).fill(edge)),
+  ],
+  joins: [
+    ...[[], [join], [{ ...join, policy: 'most' }], [{ ...join, k: 1 }], [{ ...join, k: 0 }]],
+    ...[[{ ...join, remaining: 'cancel' }], [{ ...join, remaining: '' }]],
+    ...[256, 257].map((count) => Array(count).fill(join)),
+  ],
+  ...Object.fromEntries(
+    Object.entries(choices).map(([kind, known]) => [kind, [...known, '', 'else', ' all']]),
   ),
 }
 

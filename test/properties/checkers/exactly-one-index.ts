@@ -20,6 +20,7 @@ function scoreOf(index: string, x: Fields): number | undefined {
   if (index === 'leased') return earliest(x.expires_at, x.attempt_deadline_at)
   if (index === 'delayed') return earliest(x.not_before)
   if (index === 'suspended') return earliest(x.wait_until) ?? noDeadlineScore
+  if (index === 'terminal' && x.flow !== undefined) return noDeadlineScore
   if (index === 'terminal')
     return Number(x.ended_at) + Number(x.retention_ms ?? defaults.retentionMs)
   return createdAt
@@ -37,9 +38,17 @@ function expectedRows({ after }: Performed): Map<string, number | undefined> {
     const key = routed.has(index) ? `${index}:${routeOf(fields)}` : index
     rows.set(`${key} ${id}`, scoreOf(index, fields))
     rows.set(`executions ${id}`, 0)
+    if (fields.flow !== undefined) rows.set(`members:${fields.flow} ${id}`, 0)
     if (fields.ended_at !== undefined) continue
     const timer = earliest(fields.deadline_at, fields.grant_until, fields.wait_until)
     if (timer !== undefined) rows.set(`timers ${id}`, timer)
+  }
+  for (const [key, { type, value }] of after.dump) {
+    if (type !== 'hash' || !key.startsWith('flow:')) continue
+    const id = key.slice('flow:'.length)
+    rows.set(`flows ${id}`, 0)
+    const purgeAt = new Map(value).get('purge_at')
+    if (purgeAt !== undefined) rows.set(`flow_ends ${id}`, Number(purgeAt))
   }
   return rows
 }

@@ -1,6 +1,6 @@
 // Nothing that waits for a time happens before it.
 import { defaults } from '../../../src/limits.ts'
-import { suspensionOf } from '../waiting.ts'
+import { hashOf, suspensionOf } from '../waiting.ts'
 import type { Fields } from '../world.ts'
 import { hasCome, type Performed, pairs } from './performed.ts'
 
@@ -51,8 +51,15 @@ function lapsedEarly({ before, after, nowMs }: Performed, id: string, fields: Fi
   return (hasLapsed || hasEscalated) && !isDue ? 'ran out of time early' : undefined
 }
 
-function purgedEarly({ call, nowMs }: Performed, before: Fields): string | undefined {
+function purgedEarly(
+  { call, nowMs, before: stored }: Performed,
+  before: Fields,
+): string | undefined {
   if (call.name !== 'partition.sweep') return undefined
+  if (before.flow !== undefined) {
+    const purgeAt = hashOf(stored.dump, `flow:${before.flow}`).get('purge_at')
+    return purgeAt !== undefined && Number(purgeAt) <= nowMs ? undefined : 'went before its flow'
+  }
   const { ended_at = nowMs, retention_ms = defaults.retentionMs } = before
   const isOver = Number(ended_at) + Number(retention_ms) <= nowMs
   return isOver ? undefined : 'was purged before its retention was over'

@@ -1,5 +1,6 @@
 // A refused call, and one that only reads, changes nothing but what was due anyway.
 import { operationPlans } from '../../../src/persistence/generated/operations.ts'
+import { hashOf } from '../waiting.ts'
 import { dueTimes } from '../world.ts'
 import type { Performed } from './performed.ts'
 
@@ -8,18 +9,30 @@ export function refusalChangesNothing(performed: Performed): string | undefined 
   const isRefused = answer.outcome === 'refused'
   if (!isRefused && !operationPlans[call.name].reads) return undefined
   if (before.text === after.text) return undefined
-  const id = 'id' in call.args ? call.args.id : ''
+  const id = subjectOf(call)
   if (!isRefused) return `${call.name} only reads, but something changed`
-  const times = dueTimes(before.records.get(id) ?? {})
+  const fields = before.records.get(id) ?? {}
+  const times = dueTimes(fields)
+  // Whoever notices that a flow is over ends its member, and an ending settles its dependents.
+  const flow = fields.flow === undefined ? undefined : hashOf(before.dump, `flow:${fields.flow}`)
+  if (flow?.has('cancel_policy')) return undefined
   if (!times.some((at) => at <= performed.nowMs)) {
     return `${call.name} was refused with ${answer.code}, but something changed`
   }
-  return strangerChanged(performed, id)
+  return flow === undefined ? strangerChanged(performed, id) : undefined
+}
+
+/** The execution that the call is about. */
+function subjectOf({ args }: Performed['call']): string {
+  if ('id' in args) return args.id
+  return ('parent' in args ? args.parent : undefined) ?? ''
 }
 
 /** Keys that belong to one execution. */
-const ownKinds =
-  /^(x|in|out|note|tags|attempts|wait|points|signals|key|streams|frames|live|summary):/
+const ownKinds = new RegExp(
+  '^(x|in|out|note|tags|attempts|wait|points|signals|key|streams|frames|live|summary' +
+    '|group|up|down):',
+)
 
 /** What was due touches the execution and its places in what executions share. */
 function strangerChanged({ before, after }: Performed, id: string): string | undefined {

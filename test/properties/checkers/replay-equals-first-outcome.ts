@@ -15,6 +15,7 @@ export function replayEqualsFirstOutcome(performed: Performed): string | undefin
 /** Operations whose repetition says in other words that it was done before. */
 const otherWords: Readonly<Record<string, readonly string[]>> = {
   submitted: ['duplicate'],
+  created: ['exists'],
   purged: ['absent'],
   accepted: ['duplicate'],
   seeded: ['present'],
@@ -32,6 +33,9 @@ function repeated(answer: Answered): object {
   const { replayed: _, repeated: __, ...facts } = answer as Answered & Record<string, unknown>
   // Which key was replaced, and how many were forgotten, is told to the call that did it.
   if (answer.outcome === 'rotated') return { outcome: 'rotated' }
+  // What it added is told to the call that did it; what follows goes on after the answer.
+  if (answer.outcome === 'applied') return { outcome: 'applied', members: answer.members }
+  if ('policy' in answer) return { outcome: answer.outcome, policy: answer.policy }
   // Where the call found the execution: the second time, where the first one left it.
   return 'from' in facts ? { ...facts, from: undefined } : facts
 }
@@ -43,9 +47,15 @@ function withoutSleepers({ dump, text }: Stored): string {
     : text
 }
 
+const partly: ReadonlySet<OperationName> = new Set([
+  'partition.sweep',
+  'partition.drain',
+  'flow.purge',
+])
+
 /** A sweep does a part of the work each time; a frame without a number is one more frame. */
 function doesMore({ name, args }: Performed['call']): boolean {
-  return name === 'partition.sweep' || ('seq' in args && args.seq === undefined)
+  return partly.has(name) || ('seq' in args && args.seq === undefined)
 }
 
 /** A suspension whose time was over from the start ends with the next call. */
@@ -77,7 +87,7 @@ const settling: ReadonlySet<OperationName> = new Set([
 
 /** The fence of a settling call as one text; undefined for other calls. */
 function fenceOf({ call: { name, args } }: Performed): string | undefined {
-  if (!settling.has(name) || !('epoch' in args)) return undefined
+  if (!settling.has(name) || !('epoch' in args && 'id' in args)) return undefined
   return [args.id, args.attempt, args.lease_id, args.epoch].join(' ')
 }
 

@@ -1,6 +1,20 @@
 // What has ended stays as it is until it is replayed or purged.
-import { dueTimes } from '../world.ts'
+import { dueTimes, type Fields } from '../world.ts'
 import { type Performed, pairs } from './performed.ts'
+
+const purging: ReadonlySet<string> = new Set(['partition.sweep', 'execution.purge', 'flow.purge'])
+const replaying: ReadonlySet<string> = new Set(['execution.replay', 'flow.replay'])
+
+/** Whoever was given up because of a dependency runs again when that does. */
+function isRerun(before: Fields, after: Fields): boolean {
+  const isGivenUp = before.reason === 'dependency_failed'
+  return isGivenUp && Number(after.replays ?? 0) > Number(before.replays ?? 0)
+}
+
+/** An ended execution may still become the upstream of new work. */
+function textOf({ has_down: _, ...fields }: Fields): string {
+  return JSON.stringify(fields)
+}
 
 export function terminalAbsorbing(performed: Performed): string | undefined {
   const { call, nowMs } = performed
@@ -9,13 +23,14 @@ export function terminalAbsorbing(performed: Performed): string | undefined {
       // One sweep may end what is due and purge what need not be kept.
       const canEnd = call.name === 'partition.sweep' && dueTimes(before).some((at) => at <= nowMs)
       if (before.ended_at === undefined && !canEnd) return `${id} is gone before it ended`
-      const isPurge = call.name === 'partition.sweep' || call.name === 'execution.purge'
+      const isPurge = purging.has(call.name)
       if (!isPurge) return `${call.name} removed ${id}`
       continue
     }
     if (before.ended_at === undefined) continue
-    if (call.name === 'execution.replay' && call.args.id === id) continue
-    if (JSON.stringify(before) !== JSON.stringify(after)) return `${id} changed after its end`
+    if (replaying.has(call.name) && 'id' in call.args && call.args.id === id) continue
+    if (isRerun(before, after)) continue
+    if (textOf(before) !== textOf(after)) return `${id} changed after its end`
     const ending = (at: 'before' | 'after') => performed[at].dump.get(`out:${id}`)?.value
     if (ending('before') !== ending('after')) return `the ending of ${id} changed`
     for (const kind of ['wait', 'points', 'signals']) {

@@ -20,7 +20,7 @@ export function replay(choices: Choices, world: World): Step[] {
   const earlier = world.records.get(id)?.replay_id
   const isAgain = earlier !== undefined && choices.rarely(4)
   const replay_id = isAgain ? earlier : world.fresh('replay')
-  return one({ name: 'execution.replay', args: { id, replay_id } })
+  return one({ name: 'execution.replay', args: { id, replay_id, reopen: false } })
 }
 
 /** Ends and replays one execution again and again: more often than chance would. */
@@ -31,7 +31,7 @@ export function replayOften(choices: Choices, world: World): Step[] {
   for (let time = 0; time < times; time++) {
     const replay_id = world.fresh('replay')
     steps.push(...one({ name: 'execution.cancel_by_operator', args: { id, why: 'again' } }))
-    steps.push(...one({ name: 'execution.replay', args: { id, replay_id } }))
+    steps.push(...one({ name: 'execution.replay', args: { id, replay_id, reopen: false } }))
   }
   return steps
 }

@@ -2,6 +2,17 @@
 import type { Choices } from '../choices.ts'
 import type { Step, World } from '../world.ts'
 import { followEvents, keepEvents, manyEvents, readEvents } from './feed.ts'
+import {
+  applyGraph,
+  cancelFlow,
+  createFlow,
+  drain,
+  lookAtFlows,
+  purgeFlow,
+  replayInFlow,
+  spawn,
+  waitChildren,
+} from './flow.ts'
 import { keyring } from './keyring.ts'
 import { claim, claimGranted, find, grant, grantAndClaim, renew, revoke } from './lease.ts'
 import {
@@ -68,6 +79,14 @@ function whenKnown(command: Command): Command {
   }
 }
 
+/** A graph needs a flow to grow in. */
+function whenFlowing(command: Command): Command {
+  return (choices, world) => {
+    const isEmpty = world.flowIds().length === 0 && !choices.rarely(8)
+    return isEmpty ? createFlow(choices, world) : command(choices, world)
+  }
+}
+
 /** Nobody can be signalled who never waited. */
 function whenIssued(command: Command): Command {
   return (choices, world) => {
@@ -128,6 +147,15 @@ const weights: readonly (readonly [number, Command])[] = [
   [3, followEvents],
   [1, keepEvents],
   [1, whenKnown(manyEvents)],
+  [4, createFlow],
+  [14, whenFlowing(applyGraph)],
+  [6, whenHeld(spawn)],
+  [4, whenHeld(waitChildren)],
+  [2, whenFlowing(cancelFlow)],
+  [4, whenKnown(replayInFlow)],
+  [3, drain],
+  [1, whenFlowing(purgeFlow)],
+  [5, whenFlowing(lookAtFlows)],
 ]
 
 /** Each command as often as its weight says. */

@@ -3,11 +3,15 @@ import { counts, grantedScore } from '../../../limits.ts'
 import type { Answer, Arguments } from '../../contract.ts'
 import type { ClaimedRow } from '../../generated/operations.ts'
 import type { CallContext } from '../call-context.ts'
+import { cancelMember } from '../cascade.ts'
 import { applyDue, nextDueMs, promote } from '../due.ts'
+import { isFlowOver } from '../flow.ts'
 import { type Keyspace, routeOf } from '../keyspace.ts'
 import { claimedRow, grantLease } from '../lease.ts'
+import type { Execution } from '../record.ts'
 import type { ScoredRow, SortedSet } from '../sorted-set.ts'
 import { accepts } from '../transition.ts'
+import { withhold } from '../withhold.ts'
 
 type Claim = Arguments<'lease.claim'>
 
@@ -87,6 +91,14 @@ function candidates(indexes: readonly SortedSet[], count: number): readonly Scor
   return indexes.length > 1 ? found.sort(before) : found
 }
 
+/** Whether the work may start; work of a flow that is over is put aside. */
+function isFree(call: CallContext, x: Execution): boolean {
+  if (!isFlowOver(call, x)) return accepts(x, 'claim')
+  if (accepts(x, 'withhold')) withhold(call, x, 'flow')
+  else if (accepts(x, 'claim')) cancelMember(call, x)
+  return false
+}
+
 function take(call: CallContext, args: Claim): ClaimedRow[] {
   const { keyspace } = call
   const indexes = sources(keyspace, args)
@@ -97,7 +109,7 @@ function take(call: CallContext, args: Claim): ClaimedRow[] {
       if (rows.length === args.count) break
       const x = keyspace.load(member)
       // A deadline may have passed while it waited.
-      if (x === undefined || applyDue(call, x) || !accepts(x, 'claim')) continue
+      if (x === undefined || applyDue(call, x) || !isFree(call, x)) continue
       grantLease(call, x, `${args.lease_id}.${rows.length + 1}`, args)
       rows.push(claimedRow(x.stored))
     }
@@ -116,7 +128,7 @@ export function claim(call: CallContext, args: Claim): Answer<'lease.claim'> {
   if (args.sleep_ms !== undefined) {
     for (const lane of args.lanes.split(',')) wake.sleep(lane, nowMs + args.sleep_ms)
   }
-  return { outcome: 'empty', next_at: nextDueMs(keyspace), now: nowMs }
+  return { outcome: 'empty', next_at: nextDueMs(call), now: nowMs }
 }
 
 export function findGranted(

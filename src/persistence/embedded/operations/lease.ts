@@ -5,6 +5,7 @@ import { type CallContext, refuse } from '../call-context.ts'
 import { loadDue, loseLease } from '../due.ts'
 import type { ExecutionFields } from '../execution-fields.ts'
 import { checkFence, notActive, staleLease } from '../fence.ts'
+import { isFlowOver } from '../flow.ts'
 import { claimedRow, grantLease } from '../lease.ts'
 import { applyEvent, commit } from '../transition.ts'
 
@@ -26,6 +27,7 @@ export function grant(call: CallContext, args: Arguments<'lease.grant'>): Answer
     const code = args.of === 'leased' ? 'execution_not_reclaimable' : 'execution_not_eligible'
     return refuse(code, { state: f.state, lane_paused: String(paused) })
   }
+  if (isFlowOver(call, x)) return refuse('flow_ended', { flow: f.flow ?? '' })
   const replayed = f.grant_id !== undefined && f.grant_worker === args.worker
   if (f.grant_id !== undefined && !replayed) {
     return refuse('grant_already_exists', { expires_at: String(f.grant_until) })
@@ -68,6 +70,7 @@ export function claimGranted(
   }
   const code = wrongState(f.state, args.of)
   if (code !== undefined) return refuse(code, { state: f.state })
+  if (isFlowOver(call, x)) return refuse('flow_ended', { flow: f.flow ?? '' })
   if (lapsed) return refuse('claim_grant_expired')
   if (f.grant_id !== args.grant_id || f.grant_worker !== args.worker) {
     return refuse('invalid_claim_grant')

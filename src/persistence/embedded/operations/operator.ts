@@ -1,14 +1,13 @@
 // What people do to an execution from outside: hold, let go, reorder, cancel, replay, forget.
-import { counts } from '../../../limits.ts'
 import type { Answer, Arguments } from '../../contract.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { loadDue } from '../due.ts'
 import { notActive } from '../fence.ts'
 import { finish } from '../finish.ts'
 import { gateFacts } from '../gates.ts'
-import { logLastAttempt } from '../lease.ts'
 import { purge } from '../purge.ts'
 import type { Execution } from '../record.ts'
+import { runAgain } from '../replay.ts'
 import { accepts, applyEvent, commit } from '../transition.ts'
 
 const notFound = () => refuse('execution_not_found')
@@ -81,49 +80,11 @@ export function cancelByOperator(
   return { outcome: 'cancelled', from, replayed: false }
 }
 
-function forgetEnding({ f }: Execution): void {
-  f.class = undefined
-  f.ended_at = undefined
-  f.progress = undefined
-  f.reason = undefined
-  f.reclaims = undefined
-  f.retries = undefined
-}
-
 export function replay(
   call: CallContext,
   args: Arguments<'execution.replay'>,
 ): Answer<'execution.replay'> {
-  const { keyspace, nowMs } = call
-  const x = keyspace.load(args.id)
-  if (x === undefined) return notFound()
-  const { f } = x
-  if (f.replay_id === args.replay_id) {
-    // The same request again, after its answer was lost.
-    return { outcome: 'replayed', state: f.state, replays: f.replays ?? 0, repeated: true }
-  }
-  if (!accepts(x, 'replay')) return refuse('execution_not_terminal', { state: f.state })
-  const replays = (f.replays ?? 0) + 1
-  if (replays > counts.replaysMax) {
-    return refuse('max_replays_exhausted', { replays: String(replays - 1) })
-  }
-  const how = f.state.replace('terminal.', '')
-  applyEvent(x, 'replay', gateFacts(call, x))
-  if (f.attempt !== undefined) {
-    logLastAttempt(keyspace, x, how)
-    f.replaying = 1
-  }
-  forgetEnding(x)
-  if (f.noted !== undefined) {
-    f.noted = undefined
-    keyspace.storeNote(x.stored, undefined)
-  }
-  f.replays = replays
-  f.replay_id = args.replay_id
-  if (f.deadline_at !== undefined && f.deadline_at <= nowMs) f.deadline_at = undefined
-  keyspace.storeEnding(x.stored, undefined)
-  commit(call, x)
-  return { outcome: 'replayed', state: f.state, replays, repeated: false }
+  return runAgain(call, args, 'take_back')
 }
 
 export function purgeExecution(
@@ -134,6 +95,8 @@ export function purgeExecution(
   if (stored === undefined) return { outcome: 'absent' }
   const { ended_at: endedAt, state } = stored.fields
   if (endedAt === undefined) return refuse('execution_not_terminal', { state })
+  const { flow } = stored.fields
+  if (flow !== undefined) return refuse('execution_in_flow', { flow })
   purge(call, stored, 'operator')
   return { outcome: 'purged' }
 }

@@ -1,8 +1,11 @@
 // The partition as a whole: opening it, paging through it, and doing what nobody claims.
+import { noDeadlineScore } from '../../../limits.ts'
 import type { Answer, Arguments } from '../../contract.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { nextDueMs, promote } from '../due.ts'
+import type { Keyspace } from '../keyspace.ts'
 import { purge } from '../purge.ts'
+import { retireDue } from '../retire.ts'
 
 export function openPartition(
   { keyspace }: CallContext,
@@ -36,21 +39,29 @@ function purgeDue(call: CallContext, count: number): number {
   return rows.length
 }
 
+/** When the next ended execution or flow is forgotten; members of flows go with their flow. */
+function nextPurgeMs({ indexes, flows }: Keyspace): number | undefined {
+  const first = indexes.terminal.firstScore()
+  const ends = flows.ends.firstScore()
+  if (first === undefined || first === noDeadlineScore) return ends
+  return ends !== undefined && ends < first ? ends : first
+}
+
 export function sweep(
   call: CallContext,
   { count }: Arguments<'partition.sweep'>,
 ): Answer<'partition.sweep'> {
   const { keyspace, nowMs } = call
   const promoted = promote(call, count)
-  const purged = purgeDue(call, count)
+  const purged = purgeDue(call, count) + retireDue(call, count)
   call.wake.forget(nowMs)
   call.feed.trim()
   return {
     outcome: 'swept',
     promoted,
     purged,
-    next_at: nextDueMs(keyspace),
-    next_purge_at: keyspace.indexes.terminal.firstScore(),
+    next_at: nextDueMs(call),
+    next_purge_at: nextPurgeMs(keyspace),
     now: nowMs,
   }
 }

@@ -2,7 +2,19 @@
 import type { Answer, Arguments, OperationName } from '../../contract.ts'
 import type { CallContext } from '../call-context.ts'
 import { claim, findGranted } from './claim.ts'
+import { describeEdge, flowOfExecution, listEdges, readInputs } from './edge.ts'
 import { followEvents, keepEvents, readEvents } from './feed.ts'
+import {
+  apply,
+  cancelFlow,
+  create,
+  describeFlow,
+  drain,
+  listFlows,
+  listMembers,
+  purgeFlow,
+  replayFlow,
+} from './flow.ts'
 import { readKeyring, rotateKeyring, seedKeyring } from './keyring.ts'
 import { listLanes, setLaneState } from './lane.ts'
 import { claimGranted, grant, renew, revoke } from './lease.ts'
@@ -22,6 +34,7 @@ import { append, read, readSummary, summarize, tail } from './stream.ts'
 import { submit } from './submit.ts'
 import { resumeExecution, suspend } from './suspend.ts'
 import { allow, listSuspended } from './suspended.ts'
+import { waitChildren } from './wait-children.ts'
 import { closePending, createWaitpoint, listWaitpoints } from './waitpoint.ts'
 
 type Operation<Name extends OperationName> = (
@@ -30,6 +43,20 @@ type Operation<Name extends OperationName> = (
 ) => Answer<Name>
 
 export const operations: { readonly [Name in OperationName]: Operation<Name> } = {
+  'edge.describe': describeEdge,
+  'edge.list': listEdges,
+  'execution.flow': flowOfExecution,
+  'execution.inputs': readInputs,
+  'execution.wait_children': waitChildren,
+  'flow.apply': apply,
+  'flow.cancel': cancelFlow,
+  'flow.create': create,
+  'flow.describe': describeFlow,
+  'flow.list': listFlows,
+  'flow.members': listMembers,
+  'flow.purge': purgeFlow,
+  'flow.replay': replayFlow,
+  'partition.drain': drain,
   'execution.block': block,
   'execution.cancel': cancel,
   'execution.cancel_by_operator': cancelByOperator,

@@ -1,0 +1,88 @@
+-- Work that follows from an operation: done in the same call as far as it is little, else kept.
+--
+-- An item is a line of words; the first one names the handler, which must find out for itself
+-- whether there is still something to do.
+local keys = require("lib.keys")
+
+local backlog = {}
+
+local handlers = {}
+-- What this call has brought up and not done yet.
+local items, first, last
+-- Whether there are older items; asked once per call.
+local is_kept, is_told
+
+function backlog.begin()
+  items, first, last, is_kept, is_told = {}, 1, 0, nil, false
+end
+
+-- `perform(words, now_ms)` does a bounded part, pushes the rest, and returns how much it did.
+function backlog.handle(name, perform)
+  handlers[name] = perform
+end
+
+function backlog.push(item)
+  last = last + 1
+  items[last] = item
+end
+
+local function perform(item, now_ms)
+  local words = {}
+  for word in item:gmatch("%S+") do
+    words[#words + 1] = word
+  end
+  local ok, done = pcall(handlers[words[1]] or error, words, now_ms)
+  if ok then
+    return done
+  end
+  -- Kept for whoever mends it: one bad item must not hold up all others.
+  redis.call("RPUSH", keys.stuck(), item)
+  return 1
+end
+
+-- Does what this operation has brought up, as far as `units` go; the rest is kept.
+function backlog.run(now_ms, units)
+  while first <= last do
+    local item = items[first]
+    items[first] = nil
+    first = first + 1
+    if units > 0 then
+      units = units - perform(item, now_ms)
+    else
+      redis.call("RPUSH", keys.backlog(), item)
+      is_kept, is_told = true, true
+    end
+  end
+end
+
+-- Whether anything waits to be done.
+function backlog.is_kept()
+  if is_kept == nil then
+    is_kept = redis.call("EXISTS", keys.backlog()) == 1
+  end
+  return is_kept
+end
+
+-- Whether this call has left work for later, so that somebody should be told.
+function backlog.is_told()
+  return is_told
+end
+
+-- Does kept items, oldest first. Returns how many it took up.
+function backlog.drain(now_ms, units)
+  local done = 0
+  while units > 0 and backlog.is_kept() do
+    done = done + 1
+    units = units - perform(redis.call("LPOP", keys.backlog()), now_ms)
+    -- What follows from it queues up behind the others.
+    backlog.run(now_ms, 0)
+    is_kept = nil
+  end
+  return done
+end
+
+function backlog.size()
+  return redis.call("LLEN", keys.backlog()), redis.call("LLEN", keys.stuck())
+end
+
+return backlog

@@ -1,0 +1,153 @@
+-- What the end of an execution means for those that wait for it.
+local backlog = require("lib.backlog")
+local finish = require("lib.finish")
+local flow = require("lib.flow")
+local gates = require("lib.gates")
+local group = require("lib.group")
+local hashes = require("lib.hashes")
+local keys = require("lib.keys")
+local leaves = require("generated.lifecycle")
+local limits = require("generated.limits")
+local record = require("lib.record")
+local transition = require("lib.transition")
+
+local dependents = {}
+
+-- What everybody sees of an execution, such as "completed".
+function dependents.public(x)
+  return leaves[x.f.state].public
+end
+
+-- The upstream's vote as it stands now: "u" while it has not ended.
+function dependents.vote_now(kind, upstream)
+  if upstream == nil or upstream.f.ended_at == nil then
+    return "u"
+  end
+  return group.vote_for(kind, dependents.public(upstream))
+end
+
+local function open_gate(x, now_ms)
+  record.set(x, "deps", nil)
+  if transition.accepts(x, "childrenSettled") then
+    transition.apply(x, "childrenSettled", gates.facts(x, now_ms))
+  end
+  transition.commit(x, now_ms)
+end
+
+local function close(x, event, now_ms)
+  transition.apply(x, event, {})
+  finish.commit(x, "dependency_failed", nil, now_ms)
+end
+
+-- What happens to the execution when its group can no longer be satisfied. Whoever has begun is
+-- never skipped: it goes on and sees what failed.
+local function give_up(x, g, now_ms)
+  local wish = hashes.get(g, "impossible") or "skip"
+  if wish == "fail" then
+    close(x, "dependencyFailed", now_ms)
+  elseif wish == "skip" and x.f.parked == nil then
+    close(x, "skip", now_ms)
+  else
+    open_gate(x, now_ms)
+  end
+end
+
+-- Decides a sealed, pending group whose execution waits for it.
+function dependents.settle(g, now_ms)
+  if hashes.get(g, "state") ~= "pending" or hashes.get(g, "sealed") == nil then
+    return
+  end
+  local x = record.load(g.id)
+  if x.f.ended_at ~= nil then
+    hashes.set(g, "state", "closed")
+    return
+  end
+  local verdict = x.f.deps ~= nil and group.verdict(g) or "pending"
+  if verdict == "pending" then
+    return
+  end
+  hashes.set(g, "state", verdict)
+  if verdict == "satisfied" then
+    open_gate(x, now_ms)
+  else
+    give_up(x, g, now_ms)
+  end
+  if hashes.get(g, "remaining") == "cancel" then
+    backlog.push("spare " .. g.id .. " 0")
+  end
+end
+
+local function chunk_of(key, from)
+  local found = redis.call("LRANGE", key, from, from + limits.graph_chunk)
+  local has_more = #found > limits.graph_chunk
+  if has_more then
+    found[#found] = nil
+  end
+  return found, has_more
+end
+
+local function push_rest(words, position, has_more)
+  if has_more then
+    words[position] = string.format("%.0f", tonumber(words[position]) + limits.graph_chunk)
+    backlog.push(table.concat(words, " "))
+  end
+end
+
+-- resolve <upstream> <its replays> <place>: votes on the edges that lead out of an ended execution.
+local function resolve(words, now_ms)
+  local upstream = record.load(words[2])
+  if upstream == nil or upstream.f.ended_at == nil or (upstream.f.replays or "0") ~= words[3] then
+    return 1
+  end
+  local found, has_more = chunk_of(keys.downstreams(upstream.id), tonumber(words[4]))
+  for _, id in ipairs(found) do
+    local g = group.load(id)
+    local edge = group.edge(g, upstream.id)
+    if edge.vote == "u" then
+      group.cast(g, edge, dependents.vote_now(edge.kind, upstream))
+      dependents.settle(g, now_ms)
+    end
+  end
+  push_rest(words, 4, has_more)
+  return #found
+end
+
+-- Whether all that depends on an execution has been decided; who feeds too many is left alone.
+local function is_spare(upstream)
+  local found, has_more = chunk_of(keys.downstreams(upstream.id), 0)
+  if has_more then
+    return false
+  end
+  for _, id in ipairs(found) do
+    local g = group.load(id)
+    if hashes.get(g, "sealed") == nil or hashes.get(g, "state") == "pending" then
+      return false
+    end
+  end
+  return true
+end
+
+-- spare <downstream> <place>: cancels the upstreams that a decided group no longer needs.
+local function spare(words, now_ms)
+  local g = group.load(words[2])
+  local found, has_more = chunk_of(keys.upstreams(g.id), tonumber(words[3]))
+  for _, id in ipairs(found) do
+    local x = record.load(id)
+    local is_open = x ~= nil and x.f.ended_at == nil and group.edge(g, id).vote == "u"
+    if is_open and hashes.get(flow.load(x.f.flow), "root") ~= id and is_spare(x) then
+      transition.apply(x, "cancelExecution", {})
+      x.by = "flow"
+      finish.commit(x, "no_longer_needed", nil, now_ms)
+    end
+  end
+  push_rest(words, 3, has_more)
+  return #found
+end
+
+backlog.handle("resolve", resolve)
+backlog.handle("spare", spare)
+
+dependents.chunk_of = chunk_of
+dependents.push_rest = push_rest
+
+return dependents

@@ -1,0 +1,190 @@
+-- Flows: what a graph of executions has come to, kept exact with every move of a member.
+local backlog = require("lib.backlog")
+local feed = require("lib.feed")
+local hashes = require("lib.hashes")
+local keys = require("lib.keys")
+local limits = require("generated.limits")
+local pending = require("lib.pending")
+local record = require("lib.record")
+
+local flow = {}
+
+local fields = {
+  "active",
+  "blocked",
+  "cancel_policy",
+  "cancelled",
+  "cancelling",
+  "completed",
+  "completion",
+  "created_at",
+  "delayed",
+  "edges",
+  "ended_at",
+  "expired",
+  "failed",
+  "failure",
+  "kind",
+  "members",
+  "purge_at",
+  "reason",
+  "retention_ms",
+  "revision",
+  "root",
+  "sealed",
+  "skipped",
+  "spared",
+  "state",
+  "suspended",
+  "updated_at",
+  "waiting",
+  "waiting_children",
+}
+
+-- The flow, or nil when there is none.
+function flow.load(id)
+  local h = hashes.open(keys.flow(id), fields)
+  if hashes.get(h, "state") == nil then
+    return nil
+  end
+  h.id = id
+  return h
+end
+
+function flow.create(id, values, now_ms)
+  local h = hashes.open(keys.flow(id), fields)
+  h.id = id
+  for name, value in pairs(values) do
+    hashes.set(h, name, value)
+  end
+  hashes.set(h, "state", "open")
+  hashes.set(h, "created_at", now_ms)
+  hashes.set(h, "updated_at", now_ms)
+  pending.add_row(keys.flows(), id, 0)
+  return h
+end
+
+function flow.state(h)
+  return hashes.get(h, "state")
+end
+
+-- How many members have not ended.
+function flow.unfinished(h)
+  return hashes.number(h, "members")
+    - hashes.number(h, "completed")
+    - hashes.number(h, "failed")
+    - hashes.number(h, "cancelled")
+    - hashes.number(h, "expired")
+    - hashes.number(h, "skipped")
+end
+
+local function outcome(h)
+  local root = hashes.get(h, "root")
+  if hashes.get(h, "completion") == "root" and root ~= nil then
+    local x = record.load(root)
+    return x ~= nil and x.f.state == "terminal.completed" and "completed" or "failed"
+  end
+  local bad = hashes.number(h, "failed") + hashes.number(h, "expired")
+  bad = bad + hashes.number(h, "cancelled") - hashes.number(h, "spared")
+  return bad > 0 and "failed" or "completed"
+end
+
+-- Ends the flow; members that are left are somebody else's to end.
+function flow.finish(h, state, reason, now_ms)
+  hashes.set(h, "state", state)
+  hashes.set(h, "reason", reason)
+  hashes.set(h, "ended_at", now_ms)
+  hashes.set(h, "updated_at", now_ms)
+  feed.flow(h.id, "endFlow", state, reason)
+end
+
+local function retention_ms(h)
+  local own = hashes.get(h, "retention_ms")
+  return own and tonumber(own) or limits.retention_default_ms
+end
+
+-- Ends an open, sealed flow whose members have all ended. An ended one is kept from then on for
+-- its retention.
+function flow.decide(h, now_ms)
+  if flow.unfinished(h) > 0 then
+    return
+  end
+  if flow.state(h) == "open" then
+    if hashes.get(h, "sealed") == nil or hashes.number(h, "members") == 0 then
+      return
+    end
+    flow.finish(h, outcome(h), nil, now_ms)
+  end
+  local purge_at = now_ms + retention_ms(h)
+  hashes.set(h, "purge_at", purge_at)
+  pending.add_row(keys.flow_ends(), h.id, purge_at)
+end
+
+local function is_bad(x, public)
+  if public == "cancelled" then
+    return x.f.reason ~= "no_longer_needed"
+  end
+  return public == "failed" or public == "expired"
+end
+
+local function member_ended(h, x, public, now_ms)
+  if public == "cancelled" and x.f.reason == "no_longer_needed" then
+    hashes.add(h, "spared", 1)
+  end
+  if flow.state(h) == "open" and hashes.get(h, "failure") == "fail_fast" and is_bad(x, public) then
+    flow.finish(h, "failed", "member_failed", now_ms)
+    flow.doom(h, "cancel_all")
+  end
+  flow.decide(h, now_ms)
+end
+
+-- Counts a member's move between two leaves of the lifecycle.
+function flow.moved(x, from, to, now_ms)
+  local h = flow.load(x.f.flow)
+  if from.index ~= "none" then
+    hashes.add(h, from.public, -1)
+  end
+  hashes.add(h, to.public, 1)
+  hashes.set(h, "updated_at", now_ms)
+  if to.index == "terminal" then
+    member_ended(h, x, to.public, now_ms)
+  elseif flow.dooms(h, x) then
+    backlog.push("doomed " .. x.id)
+  end
+end
+
+-- Lets a cascade cancel what the policy says.
+function flow.doom(h, policy)
+  hashes.set(h, "cancel_policy", policy)
+  hashes.set(h, "cancelling", 1)
+  backlog.push("cascade " .. h.id)
+end
+
+-- Whether the flow's end means the end of this unfinished member.
+function flow.dooms(h, x)
+  local policy = hashes.get(h, "cancel_policy")
+  return policy == "cancel_all" or (policy == "cancel_pending" and x.f.state ~= "leased.held")
+end
+
+-- Whether the member's flow was cancelled or has failed: nothing of it may start or be retried.
+function flow.is_over(x)
+  local h = flow.load(x.f.flow)
+  return h ~= nil and hashes.get(h, "cancel_policy") ~= nil
+end
+
+-- Makes an ended flow open again because a member is run again.
+function flow.reopen(h, now_ms)
+  if flow.state(h) ~= "open" then
+    hashes.set(h, "state", "open")
+    hashes.set(h, "reason", nil)
+    hashes.set(h, "ended_at", nil)
+    hashes.set(h, "cancel_policy", nil)
+    hashes.set(h, "cancelling", nil)
+    feed.flow(h.id, "reopenFlow", "open", nil)
+  end
+  hashes.set(h, "updated_at", now_ms)
+  hashes.set(h, "purge_at", nil)
+  pending.remove_row(keys.flow_ends(), h.id)
+end
+
+return flow

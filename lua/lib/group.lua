@@ -1,0 +1,156 @@
+-- The inbound edges of one execution: their votes, and what they decide.
+--
+-- One hash holds the group: its own fields, and for each upstream by its id the words of the edge:
+-- kind, vote, place among the inbound edges, place among the upstream's outbound edges, the time
+-- at which it was made, and its name.
+local hashes = require("lib.hashes")
+local keys = require("lib.keys")
+
+local group = {}
+
+local fields = {
+  "collect",
+  "dynamic",
+  "f",
+  "impossible",
+  "k",
+  "n",
+  "policy",
+  "rank",
+  "remaining",
+  "s",
+  "sealed",
+  "state",
+  "x",
+}
+
+-- The group of an execution; one without any edge has no state.
+function group.load(id)
+  local g = hashes.open(keys.group(id), fields)
+  g.id = id
+  return g
+end
+
+function group.create(id, values)
+  local g = group.load(id)
+  for name, value in pairs(values) do
+    hashes.set(g, name, value)
+  end
+  hashes.set(g, "state", "pending")
+  return g
+end
+
+local edge_pattern = "^(%l) (%l) (%d+) (%d+) (%d+) (%S*)$"
+
+-- The edge from an upstream, or nil when there is none.
+function group.edge(g, upstream)
+  local text = hashes.get(g, upstream)
+  if text == nil then
+    return nil
+  end
+  local kind, vote, inbound, outbound, created_at, name = text:match(edge_pattern)
+  return {
+    upstream = upstream,
+    kind = kind,
+    vote = vote,
+    inbound = inbound,
+    outbound = outbound,
+    created_at = created_at,
+    name = name,
+  }
+end
+
+local function save_edge(g, e)
+  local words = { e.kind, e.vote, e.inbound, e.outbound, e.created_at, e.name }
+  hashes.set(g, e.upstream, table.concat(words, " "))
+end
+
+-- Adds an edge without a vote.
+function group.link(g, upstream, kind, name, now_ms)
+  local inbound = redis.call("RPUSH", keys.upstreams(g.id), upstream) - 1
+  local outbound = redis.call("RPUSH", keys.downstreams(upstream), g.id) - 1
+  save_edge(g, {
+    upstream = upstream,
+    kind = kind,
+    vote = "u",
+    inbound = string.format("%.0f", inbound),
+    outbound = string.format("%.0f", outbound),
+    created_at = string.format("%.0f", now_ms),
+    name = name,
+  })
+  hashes.add(g, "n", 1)
+end
+
+-- What an edge says once its upstream has ended so.
+function group.vote_for(kind, public)
+  if kind == "c" or public == "completed" then
+    return "s"
+  end
+  return public == "skipped" and "x" or "f"
+end
+
+-- Counts the vote of an edge that had none.
+function group.cast(g, edge, vote)
+  edge.vote = vote
+  save_edge(g, edge)
+  hashes.add(g, vote, 1)
+end
+
+-- Puts counts and votes as they were found anew.
+function group.restore(g, votes, counts)
+  for upstream, vote in pairs(votes) do
+    local edge = group.edge(g, upstream)
+    if edge.vote ~= vote then
+      edge.vote = vote
+      save_edge(g, edge)
+    end
+  end
+  for name, count in pairs(counts) do
+    hashes.set(g, name, count ~= 0 and count or nil)
+  end
+  hashes.set(g, "state", "pending")
+end
+
+-- Begins a new round of a parent's waiting: only what it has not seen yet counts.
+function group.next_round(g)
+  local seen = hashes.number(g, "s") + hashes.number(g, "f") + hashes.number(g, "x")
+  hashes.add(g, "n", -seen)
+  for _, name in ipairs({ "s", "f", "x" }) do
+    hashes.set(g, name, nil)
+  end
+  hashes.set(g, "state", "pending")
+end
+
+local function counts_of(g)
+  return {
+    n = hashes.number(g, "n"),
+    s = hashes.number(g, "s"),
+    f = hashes.number(g, "f"),
+    x = hashes.number(g, "x"),
+  }
+end
+
+-- What such counts decide: "satisfied", "impossible" or "pending".
+function group.judge(g, counts)
+  local lost = counts.f + counts.x
+  local policy = hashes.get(g, "policy")
+  if policy == "all" then
+    if counts.s == counts.n then
+      return "satisfied"
+    end
+    local is_first = hashes.get(g, "collect") ~= "all"
+    local is_decided = lost > 0 and (is_first or counts.s + lost == counts.n)
+    return is_decided and "impossible" or "pending"
+  end
+  local k = policy == "any" and 1 or hashes.number(g, "k")
+  if counts.n == 0 or counts.s >= k then
+    return "satisfied"
+  end
+  return lost > counts.n - k and "impossible" or "pending"
+end
+
+function group.verdict(g)
+  return group.judge(g, counts_of(g))
+end
+
+return group

@@ -1,0 +1,175 @@
+// Flows as a whole: beginning, growing, cancelling, reading and forgetting them.
+import { choices, counts } from '../../../limits.ts'
+import type { Answer, Arguments, Refusal } from '../../contract.ts'
+import type { MemberRow } from '../../generated/operations.ts'
+import { type CallContext, refuse } from '../call-context.ts'
+import {
+  createFlow,
+  decideFlow,
+  doomFlow,
+  type Flow,
+  finishFlow,
+  flowState,
+  loadFlow,
+  unfinished,
+} from '../flow.ts'
+import { applyGraph, sealFlow } from '../graph.ts'
+import { GraphPlan, planGraph } from '../graph-plan.ts'
+import { groupOf } from '../group.ts'
+import type { StoredExecution } from '../record.ts'
+import { runAgain } from '../replay.ts'
+import { removeFlow } from '../retire.ts'
+import { workIn } from '../work.ts'
+
+const notFound = (flow: string): Refusal => refuse('flow_not_found', { flow })
+
+const wishes = ['kind', 'failure', 'completion', 'root', 'retention_ms'] as const
+
+function differing(
+  { keyspace }: CallContext,
+  { id, hash }: Flow,
+  args: Arguments<'flow.create'>,
+): string | undefined {
+  const name = wishes.find((wish) => {
+    const wished = args[wish]
+    return (wished === undefined ? undefined : String(wished)) !== hash.get(wish)
+  })
+  return name ?? (keyspace.flows.tags.get(id) === args.tags ? undefined : 'tags')
+}
+
+export function create(call: CallContext, args: Arguments<'flow.create'>): Answer<'flow.create'> {
+  const { flow: id, tags, ...values } = args
+  const known = loadFlow(call, id)
+  if (known !== undefined) {
+    const argument = differing(call, known, args)
+    if (argument !== undefined) return refuse('flow_differs', { argument, flow: id })
+    return { outcome: 'exists', state: flowState(known) }
+  }
+  if (args.completion === 'root' && args.root === undefined) {
+    return refuse('invalid_input', { argument: 'root', why: 'is missing' })
+  }
+  createFlow(call, id, values, tags)
+  return { outcome: 'created' }
+}
+
+export function apply(call: CallContext, args: Arguments<'flow.apply'>): Answer<'flow.apply'> {
+  const plan = planGraph(call, args)
+  if (!(plan instanceof GraphPlan)) return plan
+  applyGraph(call, plan)
+  const { flow, added, edges } = plan
+  if (args.finish) sealFlow(call, flow)
+  return {
+    outcome: 'applied',
+    added: added.length,
+    linked: edges.length,
+    members: flow.hash.number('members'),
+    revision: flow.hash.number('revision'),
+    state: flowState(flow),
+  }
+}
+
+const rankOf = (policy: string | undefined): number =>
+  (choices.cancel_policy as readonly (string | undefined)[]).indexOf(policy)
+
+export function cancelFlow(
+  call: CallContext,
+  { flow: id, policy, why }: Arguments<'flow.cancel'>,
+): Answer<'flow.cancel'> {
+  const flow = loadFlow(call, id)
+  if (flow === undefined) return notFound(id)
+  const { hash } = flow
+  const state = flowState(flow)
+  if (state !== 'open' && state !== 'cancelled') return { outcome: 'already_ended', state }
+  const isWider = rankOf(policy) > rankOf(hash.get('cancel_policy'))
+  if (isWider) {
+    if (state === 'open') finishFlow(call, flow, 'cancelled', why === '' ? 'flow_cancelled' : why)
+    else call.feed.flow(id, 'cancelFlow', state, policy)
+    doomFlow(call, flow, policy)
+    call.backlog.run(workIn(call), counts.workPerCall)
+    decideFlow(call, flow)
+  }
+  return {
+    outcome: 'cancelled',
+    policy: hash.get('cancel_policy') ?? policy,
+    unfinished: unfinished(flow),
+    left: hash.get('cancelling') !== undefined,
+    replayed: !isWider,
+  }
+}
+
+export function describeFlow(
+  { keyspace }: CallContext,
+  { flow: id }: Arguments<'flow.describe'>,
+): Answer<'flow.describe'> {
+  const fields = keyspace.flows.records.get(id)
+  if (fields === undefined) return { outcome: 'absent' }
+  return { outcome: 'found', fields: Object.fromEntries(fields), tags: keyspace.flows.tags.get(id) }
+}
+
+export function listFlows(
+  { keyspace }: CallContext,
+  { after, count }: Arguments<'flow.list'>,
+): Answer<'flow.list'> {
+  const ids = count === 0 ? [] : keyspace.flows.listing.after(after, count + 1)
+  const flows = ids.slice(0, count).map((id) => {
+    const fields = keyspace.flows.records.get(id)
+    return { id, created_at: Number(fields?.get('created_at')), state: fields?.get('state') ?? '' }
+  })
+  return { outcome: 'listed', flows, more: ids.length > count }
+}
+
+const joined = ['policy', 'state', 'k', 'remaining', 'impossible', 'collect']
+
+function memberRow(call: CallContext, stored: StoredExecution): MemberRow {
+  const { id, fields } = stored
+  const row = { id, task: fields.task, state: fields.state }
+  if (fields.has_up === undefined) return { ...row, group: undefined }
+  const { hash } = groupOf(call, stored)
+  const words = [
+    ...joined.map((name) => hash.get(name) ?? ''),
+    ...['n', 's', 'f', 'x'].map((name) => String(hash.number(name))),
+    hash.get('sealed') === undefined ? '' : 'sealed',
+  ]
+  return { ...row, group: words.join(' ') }
+}
+
+export function listMembers(
+  call: CallContext,
+  { flow, after, count }: Arguments<'flow.members'>,
+): Answer<'flow.members'> {
+  const { keyspace } = call
+  const exists = keyspace.flows.records.has(flow)
+  const ids = count === 0 || !exists ? [] : keyspace.flows.membersOf(flow).after(after, count + 1)
+  const members = ids.slice(0, count).flatMap((id) => {
+    const stored = keyspace.executions.get(id)
+    return stored === undefined ? [] : [memberRow(call, stored)]
+  })
+  return { outcome: 'listed', members, more: ids.length > count }
+}
+
+export function replayFlow(
+  call: CallContext,
+  args: Arguments<'flow.replay'>,
+): Answer<'flow.replay'> {
+  return runAgain(call, { ...args, reopen: true }, 'rerun')
+}
+
+export function purgeFlow(
+  call: CallContext,
+  { flow: id }: Arguments<'flow.purge'>,
+): Answer<'flow.purge'> {
+  const flow = loadFlow(call, id)
+  if (flow === undefined) return { outcome: 'absent' }
+  const state = flowState(flow)
+  if (state === 'open' || unfinished(flow) > 0) return refuse('flow_not_ended', { flow: id, state })
+  return { outcome: 'purged', left: !removeFlow(call, id, 'operator').isGone }
+}
+
+export function drain(
+  call: CallContext,
+  { count }: Arguments<'partition.drain'>,
+): Answer<'partition.drain'> {
+  const done = call.backlog.drain(workIn(call), count)
+  const { backlog, stuck } = call.keyspace.work
+  return { outcome: 'drained', done, left: backlog.length, stuck: stuck.length }
+}

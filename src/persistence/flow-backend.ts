@@ -1,0 +1,336 @@
+// The backend's operations on flows, over any store.
+import { EngineError } from '../errors.ts'
+import {
+  digest,
+  type ExecutionId,
+  formatExecutionId,
+  LocalIdMaker,
+  localIdOf,
+  mintLeaseId,
+  parseExecutionId,
+  partitionOfDigest,
+} from '../ids.ts'
+import { bounds } from '../limits.ts'
+import type { LeafName } from '../machines/generated/lifecycle.ts'
+import { anyCount, checkWhole, parseCursor } from './arguments.ts'
+import type { Handle, Page } from './backend.ts'
+import type {
+  CancelFlowOutcome,
+  CancelFlowPolicy,
+  CancelFlowWait,
+  CreateFlowOutcome,
+  EdgeDirection,
+  EdgeId,
+  EdgeSnapshot,
+  FlowId,
+  FlowIngress,
+  FlowMember,
+  FlowMemberSummary,
+  FlowOperations,
+  FlowSnapshot,
+  FlowSpec,
+  FlowSummary,
+  GraphChange,
+  GraphOutcome,
+  Join,
+  UpstreamResult,
+  WaitChildrenOutcome,
+} from './backend-flow.ts'
+import { readEdge, readFlow, readFlowState, readInput, readMember } from './flow-reading.ts'
+import type { MemberPart } from './generated/operations.ts'
+import { parseHandle } from './handle.ts'
+import { OperationCaller } from './operation-caller.ts'
+import { storedTags, submitArguments } from './submission.ts'
+
+/** Work that one drain takes up at most: bounds how long it keeps the server busy. */
+const drainCount = 256
+/** The longest that cancelling waits for members without a limit of the caller's. */
+const waitCeilingMs = 300_000
+const edgesPerPage = 1000
+
+export class FlowBackend extends OperationCaller implements FlowOperations, FlowIngress {
+  private readonly ids = new LocalIdMaker()
+
+  /** The operations alone, to be put beside others. */
+  operations(): FlowOperations & FlowIngress {
+    return {
+      waitChildren: (handle, join) => this.waitChildren(handle, join),
+      describeFlow: (id) => this.describeFlow(id),
+      listEdges: (flowId, direction) => this.listEdges(flowId, direction),
+      describeEdge: (flowId, edgeId) => this.describeEdge(flowId, edgeId),
+      resolveExecutionFlowId: (id) => this.resolveExecutionFlowId(id),
+      listFlows: (partition, cursor, limit) => this.listFlows(partition, cursor, limit),
+      cancelFlow: (id, policy, wait, reason) => this.cancelFlow(id, policy, wait, reason),
+      createFlow: (spec) => this.createFlow(spec),
+      memberId: (flowId, name) => this.memberId(flowId, name),
+      applyGraph: (flowId, change) => this.applyGraph(flowId, change),
+      listMembers: (flowId, cursor, limit) => this.listMembers(flowId, cursor, limit),
+      readInputs: (id, after, limit) => this.readInputs(id, after, limit),
+      replaySubgraph: (id, replayId) => this.replaySubgraph(id, replayId),
+      purgeFlow: (id) => this.purgeFlow(id),
+      drain: (partition, count) => this.drain(partition, count),
+      onBacklog: (listener) => this.onBacklog(listener),
+    }
+  }
+
+  async waitChildren(handle: Handle, join?: Join): Promise<WaitChildrenOutcome> {
+    const { partition, ...fence } = parseHandle(this.store.kind, handle)
+    const { outcome, state, replayed } = await this.call(partition, 'execution.wait_children', {
+      ...fence,
+      digest: digest('wait_children', JSON.stringify(join ?? {})),
+      policy: join?.policy,
+      k: join?.k,
+      impossible: join?.impossible,
+      collect: join?.collect,
+    })
+    return { outcome, state: state as LeafName, replayed }
+  }
+
+  async createFlow(spec: FlowSpec): Promise<CreateFlowOutcome> {
+    const key = spec.idempotencyKey
+    const local = key === undefined ? this.ids.next(Date.now()) : localIdOf('flow', key)
+    const place = key === undefined ? digest('flow', local) : digest('flow', key)
+    const partition =
+      spec.root === undefined
+        ? partitionOfDigest(place, this.store.partitionCount)
+        : parseExecutionId(spec.root).partition
+    const { retentionMs } = spec
+    const { outcome } = await this.call(partition, 'flow.create', {
+      flow: local,
+      kind: spec.kind,
+      failure: spec.failure === 'isolate' ? undefined : spec.failure,
+      completion: spec.completion === 'all' ? undefined : spec.completion,
+      root: spec.root === undefined ? undefined : parseExecutionId(spec.root).local,
+      retention_ms: retentionMs === 'forever' ? bounds.retention_ms.max : retentionMs,
+      tags: storedTags(spec.tags),
+    })
+    return { outcome, flowId: formatExecutionId(partition, local) }
+  }
+
+  memberId(flowId: FlowId, name: string): ExecutionId {
+    const { partition, local } = parseExecutionId(flowId)
+    return formatExecutionId(partition, localIdOf('member', local, name))
+  }
+
+  async applyGraph(flowId: FlowId, change: GraphChange): Promise<GraphOutcome> {
+    const { partition, local } = parseExecutionId(flowId)
+    const inFlow = (id: ExecutionId) => localIn(partition, id)
+    const holder =
+      change.parent === undefined ? undefined : parseHandle(this.store.kind, change.parent)
+    if (holder !== undefined && holder.partition !== partition) refuseElsewhere()
+    const { outcome, added, linked, members, revision, state } = await this.call(
+      partition,
+      'flow.apply',
+      {
+        flow: local,
+        members: (change.members ?? []).map((member) => memberPart(partition, member)),
+        joins: (change.joins ?? []).map(({ downstream, ...join }) => ({
+          downstream: inFlow(downstream),
+          policy: join.policy,
+          k: join.k,
+          remaining: join.remaining,
+          impossible: join.impossible,
+          collect: join.collect,
+        })),
+        edges: (change.edges ?? []).map(({ upstream, downstream, kind, name }) => ({
+          upstream: inFlow(upstream),
+          downstream: inFlow(downstream),
+          kind: kind ?? 'success',
+          name,
+        })),
+        seal: change.seal?.length ? change.seal.map(inFlow).join(',') : undefined,
+        finish: change.finish ?? false,
+        parent: holder?.id,
+        attempt: holder?.attempt,
+        lease_id: holder?.lease_id,
+        epoch: holder?.epoch,
+      },
+    )
+    return { outcome, added, linked, members, revision, state: readFlowState(local, state) }
+  }
+
+  async describeFlow(id: FlowId): Promise<FlowSnapshot | undefined> {
+    const { partition, local } = parseExecutionId(id)
+    if (partition >= this.store.partitionCount) return undefined
+    const answer = await this.call(partition, 'flow.describe', { flow: local })
+    return answer.outcome === 'absent' ? undefined : readFlow(partition, local, answer)
+  }
+
+  async listFlows(
+    partition: number,
+    cursor: FlowId | undefined,
+    limit: number,
+  ): Promise<Page<FlowSummary, FlowId>> {
+    checkWhole('limit', limit, anyCount)
+    checkWhole('partition', partition, { min: 0, max: this.store.partitionCount - 1 })
+    const after = cursor === undefined ? undefined : parseCursor(cursor)
+    const count = Math.min(limit, bounds.page_count.max)
+    const { flows, more } = await this.call(partition, 'flow.list', { after, count })
+    const items = flows.map(({ id, created_at, state }) => ({
+      flowId: formatExecutionId(partition, id),
+      createdAtMs: created_at,
+      state: readFlowState(`flow:${id}`, state),
+    }))
+    return { items, nextCursor: more ? items.at(-1)?.flowId : undefined }
+  }
+
+  async listMembers(
+    flowId: FlowId,
+    cursor: ExecutionId | undefined,
+    limit: number,
+  ): Promise<Page<FlowMemberSummary, ExecutionId>> {
+    checkWhole('limit', limit, anyCount)
+    const { partition, local } = parseExecutionId(flowId)
+    const after = cursor === undefined ? undefined : parseCursor(cursor)
+    const count = Math.min(limit, bounds.page_count.max)
+    const args = { flow: local, after, count }
+    const { members, more } = await this.call(partition, 'flow.members', args)
+    const items = members.map((row) => readMember(partition, row))
+    return { items, nextCursor: more ? items.at(-1)?.executionId : undefined }
+  }
+
+  async listEdges(flowId: FlowId, direction: EdgeDirection): Promise<readonly EdgeSnapshot[]> {
+    const isInbound = 'incoming' in direction
+    const { partition, local } = parseExecutionId(
+      isInbound ? direction.incoming : direction.outgoing,
+    )
+    if (partition !== parseExecutionId(flowId).partition) return []
+    if ((await this.resolveExecutionFlowId(formatExecutionId(partition, local))) !== flowId)
+      return []
+    const edges: EdgeSnapshot[] = []
+    for (let more = true; more; ) {
+      const page = await this.call(partition, 'edge.list', {
+        id: local,
+        direction: isInbound ? 'incoming' : 'outgoing',
+        after: edges.length,
+        count: edgesPerPage,
+      })
+      for (const row of page.edges) edges.push(readEdge(partition, flowId, row))
+      more = page.more
+    }
+    return edges
+  }
+
+  async describeEdge(flowId: FlowId, edgeId: EdgeId): Promise<EdgeSnapshot | undefined> {
+    const { partition, local } = parseExecutionId(flowId)
+    const [upstream = '', downstream = ''] = String(edgeId).split('.')
+    const args = { flow: local, upstream, downstream }
+    const answer = await this.call(partition, 'edge.describe', args)
+    const row = answer.outcome === 'absent' ? undefined : answer.edges[0]
+    return row && readEdge(partition, flowId, row)
+  }
+
+  async resolveExecutionFlowId(id: ExecutionId): Promise<FlowId | undefined> {
+    const { partition, local } = parseExecutionId(id)
+    if (partition >= this.store.partitionCount) return undefined
+    const answer = await this.call(partition, 'execution.flow', { id: local })
+    if (answer.outcome === 'absent' || answer.flow === undefined) return undefined
+    const flowId = formatExecutionId(partition, answer.flow)
+    if (/^[0-9a-z]{26}$/.test(answer.flow)) return flowId
+    throw new EngineError('corruption', `x:${local}: flow: ${answer.flow} is no flow id`)
+  }
+
+  async cancelFlow(
+    id: FlowId,
+    policy: CancelFlowPolicy,
+    wait: CancelFlowWait,
+    reason = '',
+  ): Promise<CancelFlowOutcome> {
+    const { partition, local } = parseExecutionId(id)
+    const waitMs = waitMsOf(wait)
+    const startedMs = performance.now()
+    const args = { flow: local, policy, why: reason }
+    let answer = await this.call(partition, 'flow.cancel', args)
+    while (answer.outcome === 'cancelled' && answer.left && waitMs > 0) {
+      const elapsedMs = performance.now() - startedMs
+      if (elapsedMs >= waitMs) {
+        throw new EngineError('cancel_timeout', `${id} still has members to cancel`, {
+          details: { flowId: id, elapsedMs: Math.round(elapsedMs) },
+        })
+      }
+      await this.drain(partition)
+      const { replayed } = answer
+      const again = await this.call(partition, 'flow.cancel', args)
+      answer = again.outcome === 'cancelled' ? { ...again, replayed } : again
+    }
+    if (answer.outcome === 'already_ended') {
+      return { outcome: 'already_ended', state: readFlowState(local, answer.state) }
+    }
+    return {
+      outcome: answer.left ? 'scheduled' : 'cancelled',
+      policy: answer.policy as CancelFlowPolicy,
+      unfinished: answer.unfinished,
+      replayed: answer.replayed,
+    }
+  }
+
+  async readInputs(
+    id: ExecutionId,
+    after: number,
+    limit: number,
+  ): Promise<Page<UpstreamResult, number>> {
+    const { partition, local } = parseExecutionId(id)
+    const count = Math.min(limit, bounds.page_count.max)
+    const page = await this.call(partition, 'execution.inputs', { id: local, after, count })
+    const items = page.inputs.map((row) => readInput(partition, row))
+    return { items, nextCursor: page.more ? after + items.length : undefined }
+  }
+
+  async replaySubgraph(
+    id: ExecutionId,
+    replayId: string = mintLeaseId(),
+  ): Promise<{ readonly replays: number }> {
+    const { partition, local } = parseExecutionId(id)
+    const args = { id: local, replay_id: replayId }
+    const { replays } = await this.call(partition, 'flow.replay', args)
+    return { replays }
+  }
+
+  async purgeFlow(id: FlowId): Promise<{ readonly outcome: 'purged' | 'absent' }> {
+    const { partition, local } = parseExecutionId(id)
+    let answer = await this.call(partition, 'flow.purge', { flow: local })
+    const { outcome } = answer
+    while (answer.outcome === 'purged' && answer.left) {
+      answer = await this.call(partition, 'flow.purge', { flow: local })
+    }
+    return { outcome }
+  }
+
+  async drain(
+    partition: number,
+    count = drainCount,
+  ): Promise<{ readonly done: number; readonly left: number; readonly stuck: number }> {
+    const { done, left, stuck } = await this.call(partition, 'partition.drain', { count })
+    return { done, left, stuck }
+  }
+
+  onBacklog(listener: () => void): Promise<() => void> {
+    return this.store.listen(({ notice }) => {
+      if (notice === 'backlog' || notice === 'gap') listener()
+    })
+  }
+}
+
+function waitMsOf(wait: CancelFlowWait): number {
+  if (wait === 'no_wait') return 0
+  if (wait === 'indefinite') return waitCeilingMs
+  checkWhole('timeoutMs', wait?.timeoutMs, { min: 0, max: waitCeilingMs })
+  return wait.timeoutMs
+}
+
+function refuseElsewhere(): never {
+  throw new EngineError('invalid_input', 'a member lives in another partition than its flow', {
+    details: { argument: 'members' },
+  })
+}
+
+/** The local part of a member's id, which must lie in its flow's partition. */
+function localIn(partition: number, id: ExecutionId): string {
+  const parts = parseExecutionId(id)
+  return parts.partition === partition ? parts.local : refuseElsewhere()
+}
+
+function memberPart(partition: number, { id, hold, ...submission }: FlowMember): MemberPart {
+  const { key: _key, fingerprint: _fingerprint, ...work } = submitArguments(submission)
+  return { id: localIn(partition, id), ...work, hold: hold ?? false }
+}
