@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeMachine, describeVersions } from './machine.ts'
 import type { Suite } from './measure.ts'
+import { flow } from './suites/flow.ts'
 import { signal } from './suites/signal.ts'
 import { throughput } from './suites/throughput.ts'
 import { tableLines } from './table.ts'
 
-const suites: Readonly<Record<string, Suite>> = { throughput, signal }
+const suites: Readonly<Record<string, Suite>> = { throughput, signal, flow }
 
 const usage = `usage: npm run bench -- [suite …] [--json] [--quick]
 

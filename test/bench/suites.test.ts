@@ -37,6 +37,13 @@ const signal = [
   { name: 'round trips', unit: '', better: 'lower', ...alone },
 ]
 
+const flow = [
+  { name: 'chain of 10', unit: 'flows/s', better: 'higher', bullmq: true, plain: false },
+  { name: 'chain of 10 alone p50', unit: 'ms', better: 'lower', bullmq: true, plain: false },
+  { name: 'fan-out', unit: 'executions/s', better: 'higher', bullmq: true, plain: false },
+  { name: 'cancel 1000 p99', unit: 'ms', better: 'lower', ...alone },
+]
+
 function expectPositive({ median, min, max, n }: Spread): void {
   expect(min).toBeGreaterThan(0)
   expect(median).toBeGreaterThanOrEqual(min)
@@ -45,7 +52,7 @@ function expectPositive({ median, min, max, n }: Spread): void {
 }
 
 describe('npm run bench', () => {
-  it.each(Object.entries({ throughput, signal }))(
+  it.each(Object.entries({ throughput, signal, flow }))(
     'prints one JSON object with the measures of the contract: %s',
     async (suite, contract) => {
       const { status, stdout, stderr } = await bench(suite, '--quick', '--json')
