@@ -70,7 +70,7 @@ local function add_member(plan, member, has_down, now_ms)
   record.set(x, "has_up", waits and 1 or nil)
   record.set(x, "has_down", has_down and 1 or nil)
   if waits then
-    group.create(member.id, join_of(plan, member.id))
+    group.create(member.id, join_of(plan, member.id), true)
   end
   pending.add_row(keys.members(plan.flow.id), member.id, 0)
   submission.accept(x, member, member.checked, now_ms)

@@ -104,8 +104,8 @@ local function take_joins(plan, arg)
     elseif plan.parent ~= nil and plan.parent.id == id then
       return invalid("joins", "of a running parent come when it waits")
     end
-    local g = group.load(id)
-    if plan.new[id] or hashes.get(g, "state") == nil then
+    local g = not plan.new[id] and group.load(id) or nil
+    if g == nil or hashes.get(g, "state") == nil then
       local accepted, refusal = is_open(plan, id)
       if not accepted then
         return refusal
@@ -166,9 +166,9 @@ end
 
 -- A quorum that nobody could reach is refused before it can strand anything.
 local function check_quorum(plan, id)
-  local g, join = group.load(id), plan.joins[id]
-  local n = (plan.new[id] and 0 or hashes.number(g, "n")) + (plan.counts[id] or 0)
-  local k = join and join.k or hashes.number(g, "k")
+  local g, join = not plan.new[id] and group.load(id) or nil, plan.joins[id]
+  local n = (g and hashes.number(g, "n") or 0) + (plan.counts[id] or 0)
+  local k = join and join.k or (g and hashes.number(g, "k"))
   if k and k > n then
     return op.refuse("quorum_unreachable", { execution = id, k = k, n = n })
   end
@@ -186,9 +186,14 @@ local function take_seals(plan, arg)
     if not is_member(plan, id) then
       return op.refuse("execution_not_in_flow", { execution = id })
     end
-    local g = group.load(id)
-    local is_held = hashes.get(g, "state") ~= nil and hashes.get(g, "sealed") == nil
-    if is_held or (plan.new[id] and plan.new[id].hold) then
+    local is_held
+    if plan.new[id] then
+      is_held = plan.new[id].hold
+    else
+      local g = group.load(id)
+      is_held = hashes.get(g, "state") ~= nil and hashes.get(g, "sealed") == nil
+    end
+    if is_held then
       seal(plan, id)
     end
   end

@@ -31,8 +31,10 @@ function group.load(id)
   return g
 end
 
-function group.create(id, values)
-  local g = group.load(id)
+-- Begins the group of an execution that has none. `is_new` says that the execution is new too.
+function group.create(id, values, is_new)
+  local g = is_new and hashes.fresh(keys.group(id)) or group.load(id)
+  g.id = id
   for name, value in pairs(values) do
     hashes.set(g, name, value)
   end

@@ -22,10 +22,17 @@ function hashes.open(key, names)
   return h
 end
 
+-- A hash that is known not to be there yet: nothing of it has to be read.
+function hashes.fresh(key)
+  local h = { key = key, f = {}, changed = {}, is_fresh = true }
+  known[key] = h
+  return h
+end
+
 -- A field as text or number; nil when it is not there.
 function hashes.get(h, name)
   local value = h.f[name]
-  if value == nil then
+  if value == nil and not h.is_fresh then
     value = redis.call("HGET", h.key, name)
     h.f[name] = value
   end
