@@ -2,6 +2,7 @@
 import { describe } from 'vitest'
 import { type FlavourName, useBackend } from '../support/backends.ts'
 import { describeBytes } from './bytes.ts'
+import { describeChildren } from './children.ts'
 import { describeClaim } from './claim.ts'
 import { describeDeadlines } from './deadlines.ts'
 import { describeDelay } from './delay.ts'
@@ -9,9 +10,13 @@ import { describeEarlySignals } from './early-signals.ts'
 import { describeFeed } from './feed.ts'
 import { describeFeedTrimming } from './feed-trimming.ts'
 import { describeFence } from './fence.ts'
+import { describeFlowCancel } from './flow-cancel.ts'
+import { describeFlowReads } from './flow-reads.ts'
+import { describeFlowReplay } from './flow-replay.ts'
 import { describeFlows } from './flows.ts'
 import { describeGrants } from './grants.ts'
 import { describeIdempotency } from './idempotency.ts'
+import { describeJoins } from './joins.ts'
 import { describeLanes } from './lanes.ts'
 import { describeLeases } from './leases.ts'
 import { describeMatching } from './matching.ts'
@@ -77,6 +82,11 @@ export function describeContract(flavour: FlavourName): void {
     describeFeed(open)
     describeFeedTrimming(open)
     describeFlows(open)
+    describeJoins(open)
+    describeFlowReplay(open)
+    describeFlowReads(open)
+    describeFlowCancel(open)
+    describeChildren(open)
     describeSuspend(open)
     describeSuspendRefusals(open)
     describeWaitpoints(open)

@@ -57,8 +57,10 @@ function purgedEarly(
 ): string | undefined {
   if (call.name !== 'partition.sweep') return undefined
   if (before.flow !== undefined) {
-    const purgeAt = hashOf(stored.dump, `flow:${before.flow}`).get('purge_at')
-    return purgeAt !== undefined && Number(purgeAt) <= nowMs ? undefined : 'went before its flow'
+    const flow = hashOf(stored.dump, `flow:${before.flow}`)
+    // One sweep may end the last member and forget a flow that need not be kept.
+    const purgeAt = flow.get('purge_at') ?? nowMs + Number(flow.get('retention_ms') ?? 1)
+    return Number(purgeAt) <= nowMs ? undefined : 'went before its flow'
   }
   const { ended_at = nowMs, retention_ms = defaults.retentionMs } = before
   const isOver = Number(ended_at) + Number(retention_ms) <= nowMs

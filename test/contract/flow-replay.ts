@@ -1,0 +1,99 @@
+// Running members of flows again: one, or with all that was given up because of it.
+import { describe, expect, it } from 'vitest'
+import type { Open } from '../support/backends.ts'
+import { describeOne, refusal } from '../support/executions.ts'
+import { startFlow } from '../support/flows.ts'
+
+export function describeFlowReplay(open: Open): void {
+  describe('Replay in a flow', () => {
+    it('of a failed member with all that was skipped for it finishes the flow', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, {
+        nodes: ['a', 'b', 'c', 'd'],
+        edges: ['a>b', 'b>c', 'b>d'],
+      })
+      await flow.run({ a: 'fails' })
+      expect(await flow.describe()).toMatchObject({ state: 'failed', counts: { skipped: 3 } })
+      await refusal(backend.replayExecution(flow.id('a')), 'flow_ended')
+      await backend.replaySubgraph(flow.id('a'), 'again')
+      expect(await backend.replaySubgraph(flow.id('a'), 'again')).toEqual({ replays: 1 })
+      expect(await flow.states('a', 'b', 'c', 'd')).toEqual({
+        a: 'waiting',
+        b: 'waiting_children',
+        c: 'waiting_children',
+        d: 'waiting_children',
+      })
+      expect(await flow.describe()).toMatchObject({ state: 'open', counts: { skipped: 0 } })
+      await flow.run({ a: 'completes' })
+      await flow.run({ b: 'completes' })
+      await flow.run({ c: 'completes', d: 'completes' })
+      expect(await flow.describe()).toMatchObject({ state: 'completed' })
+    })
+
+    it('leaves skipped what another failure still stands against', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, {
+        nodes: ['a', 'b', 'c'],
+        edges: ['a>c', 'b>c'],
+      })
+      await flow.run({ a: 'fails', b: 'fails' })
+      await backend.replaySubgraph(flow.id('a'))
+      expect(await flow.states('a', 'b', 'c')).toEqual({ a: 'waiting', b: 'failed', c: 'skipped' })
+      await refusal(
+        backend.replayExecution(flow.id('c'), undefined, { reopen: true }),
+        'dependency_failed',
+      )
+      await flow.run({ a: 'completes' })
+      await backend.replaySubgraph(flow.id('b'))
+      await flow.run({ b: 'completes' })
+      await flow.run({ c: 'completes' })
+      expect(await flow.describe()).toMatchObject({ state: 'completed' })
+    })
+
+    it('of a skipped member of a quorum counts its upstreams anew', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, {
+        nodes: ['a', 'b', 'c'],
+        edges: ['a>c', 'b>c'],
+        joins: { c: { policy: 'any' } },
+      })
+      await flow.run({ a: 'fails', b: 'fails' })
+      await backend.replayExecution(flow.id('a'), undefined, { reopen: true })
+      // Its upstream runs again, so it may as well.
+      await backend.replayExecution(flow.id('c'), undefined, { reopen: true })
+      expect(await flow.states('c')).toEqual({ c: 'waiting_children' })
+      await flow.run({ a: 'completes' })
+      await flow.run({ c: 'completes' })
+      expect(await flow.describe()).toMatchObject({ counts: { completed: 2, failed: 1 } })
+    })
+
+    it('of an upstream takes its vote back from what still waits', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, {
+        nodes: ['a', 'b', 'c'],
+        edges: ['a>c', 'b>c'],
+        joins: { c: { policy: 'any' } },
+      })
+      await flow.run({ a: 'fails', b: 'holds' })
+      await backend.replayExecution(flow.id('a'))
+      const groupOf = async () =>
+        (await backend.listMembers(flow.flowId, undefined, 10)).items.find(
+          ({ executionId }) => executionId === flow.id('c'),
+        )?.group
+      expect(await groupOf()).toMatchObject({ total: 2, failed: 0, state: 'pending' })
+      await flow.run({ a: 'completes' })
+      expect(await groupOf()).toMatchObject({ satisfied: 1, state: 'satisfied' })
+      expect(await describeOne(backend, flow.id('c'))).toMatchObject({ state: 'runnable.ready' })
+    })
+
+    it('does not happen in a cancelled flow', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, { nodes: ['a', 'b'] })
+      await flow.run({ a: 'fails', b: 'holds' })
+      await backend.cancelFlow(flow.flowId, 'cancel_all', 'indefinite')
+      const again = () => backend.replayExecution(flow.id('a'), undefined, { reopen: true })
+      await refusal(again(), 'flow_ended')
+      await refusal(backend.replaySubgraph(flow.id('a')), 'flow_ended')
+    })
+  })
+}
