@@ -112,6 +112,7 @@ export const errorCatalogue = {
   lease_expired: settledState('Stop working: the lease ran out; the work will be claimed again.'),
   lease_revoked: settledState('Stop working: an operator took the lease away.'),
   already_settled: settledState('This lease was already given back by another call; see details.'),
+  attempt_timed_out: settledState('Stop working: this attempt took longer than it may.'),
   execution_not_terminal: settledState('Only an ended execution can be replayed or purged.'),
   max_replays_exhausted: settledState('Submit a new execution instead of replaying once more.'),
   already_suspended: settledState('This execution is suspended already; keep its first answer.'),

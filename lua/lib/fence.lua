@@ -12,14 +12,18 @@ local function owns(x, arg)
     and tonumber(x.f.attempt) == arg.attempt
 end
 
--- Tells a refused caller where the execution is now.
+-- Tells a refused caller where the execution is now, and what was said when it was cancelled.
 function fence.not_active(x)
-  return op.refuse("execution_not_active", {
+  local details = {
     state = x.f.state,
     epoch = x.f.epoch or "0",
     attempt = x.f.attempt or "",
     reason = x.f.reason or "",
-  })
+  }
+  if x.f.state == "terminal.cancelled" then
+    details.message = redis.call("GET", keys.ending(x.id)) or nil
+  end
+  return op.refuse("execution_not_active", details)
 end
 
 local function leased(x)

@@ -141,7 +141,7 @@ function keys.segment(base)
   return prefix .. string.format("feed:%.0f", base)
 end
 
--- The channel on which this partition wakes sleepers, tells watched endings and new events.
+-- The channel on which this partition wakes sleepers, tells lost leases, endings and new events.
 function keys.channel()
   return prefix .. "wake"
 end

@@ -7,6 +7,7 @@ local lifecycle = require("generated.lifecycle")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
 local record = require("lib.record")
+local sources = require("generated.sources")
 local wake = require("lib.wake")
 
 local transition = {}
@@ -152,6 +153,10 @@ function transition.commit(x, now_ms)
   if left.index == "leased" and leaf.index ~= "leased" then
     -- Only a live lease is found by its id; its fields stay, as those of the last one.
     pending.remove_field(keys.leases(), x.f.lease_id)
+    if sources[x.event] ~= "worker" then
+      -- Its holder did not give it back and works on until it is told.
+      wake.lost(x.id, x.f.epoch, x.event)
+    end
   end
   local at_ms = score(leaf.index, x)
   pending.add_row(key, x.id, at_ms)

@@ -13,9 +13,11 @@ local endings
 local news
 -- Executions with frames for those who tail their streams, in the order in which they came.
 local tailed
+-- Leases that were taken from their holders, in the order in which that happened.
+local losses
 
 function wake.begin()
-  sleepers, calls, endings, news, tailed = {}, {}, {}, false, {}
+  sleepers, calls, endings, news, tailed, losses = {}, {}, {}, false, {}, {}
 end
 
 local function slept_until(lane)
@@ -47,6 +49,11 @@ end
 -- Says that a watched execution ended.
 function wake.ended(id)
   endings[#endings + 1] = id
+end
+
+-- Says that a lease was taken from its holder, who may be at work in any process.
+function wake.lost(id, epoch, event)
+  losses[#losses + 1] = "lost " .. id .. " " .. epoch .. " " .. event
 end
 
 -- Says that there are new events in the feed, and that somebody follows it.
@@ -91,6 +98,9 @@ function wake.finish(now_ms)
   end
   for _, id in ipairs(endings) do
     redis.call("PUBLISH", keys.channel(), "ended " .. id)
+  end
+  for _, loss in ipairs(losses) do
+    redis.call("PUBLISH", keys.channel(), loss)
   end
   if backlog.is_told() then
     redis.call("PUBLISH", keys.channel(), "backlog")

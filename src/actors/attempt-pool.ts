@@ -6,8 +6,11 @@ import type {
   FailureClass,
   FailureReason,
   Handle,
+  LostLease,
 } from '../persistence/backend.ts'
 import { setTimer } from '../time.ts'
+import { DoubtedLeases, leaseName, ToldDuringClaim } from './doubted-leases.ts'
+import { lossReason } from './lost-lease.ts'
 
 /** What came of an attempt: how its lease is to be given back. */
 export type Performed =
@@ -35,6 +38,8 @@ interface RunningAttempt {
   readonly deadline: Timer | undefined
   /** On this process's clock. */
   expiresAtMs: number
+  /** What is said to have taken its lease away. */
+  cause?: LostLease['event'] | undefined
 }
 
 /** Refusals that mean: this lease is not ours any more. */
@@ -72,9 +77,11 @@ export interface AttemptPoolOptions {
  */
 export class AttemptPool {
   private readonly options: AttemptPoolOptions
+  /** By the names of their leases. */
   private readonly running = new Map<string, RunningAttempt>()
   private readonly unfinished = new Set<Promise<void>>()
-  private readonly claims = new Set<Promise<void>>()
+  private readonly claims = new Map<Promise<void>, ToldDuringClaim>()
+  private readonly doubted = new DoubtedLeases<RunningAttempt>()
   private performing = 0
   private waiting: (() => void) | undefined
 
@@ -86,7 +93,7 @@ export class AttemptPool {
     return this.options.concurrency - this.performing
   }
 
-  start(claimed: ClaimedExecution): void {
+  start(claimed: ClaimedExecution, told?: ToldDuringClaim): void {
     const abort = new AbortController()
     const attempt: RunningAttempt = {
       claimed,
@@ -94,11 +101,12 @@ export class AttemptPool {
       expiresAtMs: Date.now() + claimed.leaseMs,
       deadline: this.armDeadline(claimed),
     }
-    const key = claimed.handle.opaque
-    this.running.set(key, attempt)
+    const name = leaseName(claimed)
+    this.running.set(name, attempt)
+    if (told?.doubts(claimed)) this.doubted.add(attempt, told.causeOf(claimed))
     const finished = this.run(attempt).finally(() => {
       attempt.deadline?.clear()
-      this.running.delete(key)
+      this.running.delete(name)
       this.unfinished.delete(finished)
     })
     this.unfinished.add(finished)
@@ -119,32 +127,40 @@ export class AttemptPool {
 
   /** Runs one claim: what it brings is started, or handed straight back once the signal fired. */
   take(claim: Promise<readonly ClaimedExecution[]>, signal: AbortSignal): Promise<void> {
+    const told = new ToldDuringClaim()
     const taken = claim.then(async (claimed) => {
-      if (!signal.aborted) for (const execution of claimed) this.start(execution)
+      if (!signal.aborted) for (const each of claimed) this.start(each, told)
       else await Promise.all(claimed.map((execution) => this.settle(execution, handedBack)))
     })
     const done = taken.then(
       () => undefined,
       () => undefined,
     )
-    this.claims.add(done)
+    this.claims.set(done, told)
     void done.finally(() => this.claims.delete(done))
     return taken
   }
 
   /** Renews every lease; attempts whose lease is gone are aborted. */
-  async renewAll(): Promise<void> {
-    const attempts = [...this.running.values()]
-    const sentAtMs = Date.now()
-    const outcomes = await this.options.backend.renewMany(
-      attempts.map(({ claimed }) => claimed.handle),
-    )
-    outcomes.forEach((outcome, index) => {
-      const attempt = attempts[index] as RunningAttempt
-      if (outcome.outcome === 'renewed') attempt.expiresAtMs = sentAtMs + attempt.claimed.leaseMs
-      else if (isEngineError(outcome.error, ...lostCodes)) this.lose(attempt, outcome.error)
-      else this.options.onError(outcome.error)
-    })
+  renewAll(): Promise<void> {
+    return this.renew([...this.running.values()])
+  }
+
+  /** Notes that a lease is said to be lost, or with undefined that any may be. */
+  hear(lost: LostLease | undefined): void {
+    for (const told of this.claims.values()) told.add(lost)
+    const attempts =
+      lost === undefined ? this.running.values() : [this.running.get(leaseName(lost))]
+    for (const attempt of attempts) {
+      if (attempt !== undefined) this.doubted.add(attempt, lost?.event)
+    }
+  }
+
+  /** Waits for leases that are said to be lost, and renews them: the refusal says why. */
+  async renewDoubted(signal: AbortSignal): Promise<void> {
+    const doubted = await this.doubted.take(signal)
+    for (const [attempt, cause] of doubted) attempt.cause = cause ?? attempt.cause
+    await this.renew([...doubted.keys()].filter((attempt) => this.isRunning(attempt)))
   }
 
   /** A lease that could not be renewed in time is lost, even if nobody can tell us so. */
@@ -158,7 +174,7 @@ export class AttemptPool {
 
   /** Resolves when no claim is under way any more. */
   async claimed(): Promise<void> {
-    while (this.claims.size > 0) await Promise.all(this.claims)
+    while (this.claims.size > 0) await Promise.all(this.claims.keys())
   }
 
   /** Resolves when nothing runs any more. */
@@ -173,11 +189,32 @@ export class AttemptPool {
     await Promise.all(
       attempts.map(async ({ claimed, abort, deadline }) => {
         deadline?.clear()
-        this.running.delete(claimed.handle.opaque)
+        this.running.delete(leaseName(claimed))
         abort.abort(reason)
         await this.settle(claimed, handedBack)
       }),
     )
+  }
+
+  private isRunning(attempt: RunningAttempt): boolean {
+    return this.running.get(leaseName(attempt.claimed)) === attempt
+  }
+
+  private async renew(attempts: readonly RunningAttempt[]): Promise<void> {
+    if (attempts.length === 0) return
+    const sentAtMs = Date.now()
+    const outcomes = await this.options.backend.renewMany(
+      attempts.map(({ claimed }) => claimed.handle),
+    )
+    outcomes.forEach((outcome, index) => {
+      const attempt = attempts[index] as RunningAttempt
+      if (outcome.outcome === 'renewed') {
+        attempt.expiresAtMs = sentAtMs + attempt.claimed.leaseMs
+        // What was told of it is not so any more: the server lost the write that took it away.
+        attempt.cause = undefined
+      } else if (isEngineError(outcome.error, ...lostCodes)) this.lose(attempt, outcome.error)
+      else this.options.onError(outcome.error)
+    })
   }
 
   private async run(attempt: RunningAttempt): Promise<void> {
@@ -188,7 +225,7 @@ export class AttemptPool {
     this.performing -= 1
     this.waiting?.()
     if (performed.outcome === 'suspended') abort.abort(suspendedError())
-    else if (this.running.has(claimed.handle.opaque)) await this.settle(claimed, performed)
+    else if (this.isRunning(attempt)) await this.settle(claimed, performed)
   }
 
   private async perform(claimed: ClaimedExecution, signal: AbortSignal): Promise<Performed> {
@@ -215,9 +252,10 @@ export class AttemptPool {
     // Both times are the server's, so its clock need not agree with ours.
     const leftMs = Math.max(0, attemptDeadlineAtMs - (expiresAtMs - leaseMs))
     const expire = () => {
-      const attempt = this.running.get(handle.opaque)
+      const attempt = this.running.get(leaseName(claimed))
       if (attempt === undefined) return
       this.options.backend.renewMany([handle]).then(([outcome]) => {
+        attempt.cause ??= 'timeOut'
         if (outcome?.outcome === 'refused') this.lose(attempt, outcome.error)
         else setTimer(expire, deadlineRetryMs).unref()
       }, this.options.onError)
@@ -227,8 +265,8 @@ export class AttemptPool {
 
   private lose(attempt: RunningAttempt, error: EngineError): void {
     attempt.deadline?.clear()
-    this.running.delete(attempt.claimed.handle.opaque)
-    attempt.abort.abort(error)
+    this.running.delete(leaseName(attempt.claimed))
+    attempt.abort.abort(lossReason(attempt.claimed, error, attempt.cause))
   }
 }
 

@@ -6,7 +6,7 @@ import { pause } from './pause.ts'
 import { type Loop, supervisedMachine } from './supervised.ts'
 
 export interface WorkerInput {
-  readonly backend: Pick<EngineBackend, 'claim'>
+  readonly backend: Pick<EngineBackend, 'claim' | 'onLeaseLost'>
   readonly pool: AttemptPool
   readonly worker: string
   readonly lanes: readonly string[]
@@ -54,6 +54,20 @@ function lapseLoop({ pool, leaseMs }: WorkerInput): Loop {
   }
 }
 
+/** Hears at once when a lease is taken away, and asks why: its attempt's signal then says it. */
+function lossLoop({ backend, pool }: WorkerInput): Loop {
+  return async (signal) => {
+    const leave = await backend.onLeaseLost((lost) => pool.hear(lost))
+    try {
+      // Nobody was told of what was lost before anybody listened.
+      pool.hear(undefined)
+      while (!signal.aborted) await pool.renewDoubted(signal)
+    } finally {
+      leave()
+    }
+  }
+}
+
 function supervise(loop: (input: WorkerInput) => Loop) {
   return {
     src: 'supervised' as const,
@@ -89,7 +103,7 @@ export const workerMachine = setup({
   states: {
     open: {
       initial: 'working',
-      invoke: [supervise(renewLoop), supervise(lapseLoop)],
+      invoke: [supervise(renewLoop), supervise(lapseLoop), supervise(lossLoop)],
       states: {
         working: {
           invoke: supervise(claimLoop),

@@ -185,7 +185,7 @@ export class Execution<Output = unknown> {
     return summary && { ...summary, attempt, value: JSON.parse(summary.document) }
   }
 
-  /** Ends it as cancelled, whoever works on it; that attempt's signal fires at its next renewal. */
+  /** Ends it as cancelled, whoever works on it: that attempt's signal fires at once, anywhere. */
   async cancel(reason = 'cancelled by the application'): Promise<void> {
     await this.parts.backend.cancelExecution(this.id, reason)
   }

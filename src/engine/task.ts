@@ -19,7 +19,12 @@ export interface TaskContext {
    * refuse calls that carry a smaller one.
    */
   readonly epoch: number
-  /** Fires when the lease is lost, the execution is cancelled, or the worker stops. */
+  /**
+   * Fires at once when the execution is cancelled or the lease is lost, in whatever process that
+   * was decided, and when the worker stops. Its reason is an EngineError that says who and why:
+   * `execution_cancelled`, `execution_expired`, `execution_skipped`, `attempt_timed_out`,
+   * `lease_revoked`, `lease_expired`, `stale_lease`, `engine_closed`.
+   */
   readonly signal: AbortSignal
   /** Overwrites how far the work is. Throws when the lease is lost. */
   progress(percent: number, message?: string): Promise<void>

@@ -15,6 +15,7 @@ import type {
   StreamSummary,
   TailRequest,
 } from './frames.ts'
+import type { LossBackend, LostLease } from './loss-backend.ts'
 import type { Durability } from './store.ts'
 
 export type * from './backend-flow.ts'
@@ -80,7 +81,7 @@ export interface LeaseRenewal {
   readonly epoch: number
 }
 
-export type { FailureClass }
+export type { FailureClass, LostLease }
 export type LaneState = (typeof laneStates)[number]
 
 export interface FailureReason {
@@ -271,7 +272,7 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations, Flo
 }
 
 /** What the 28 operations leave to the ingress: submitting, operating, maintaining. */
-export interface IngressBackend extends SuspensionIngress, FlowIngress, FeedBackend {
+export interface IngressBackend extends SuspensionIngress, FlowIngress, FeedBackend, LossBackend {
   readonly kind: 'valkey' | 'embedded'
   readonly durability: Durability
   readonly partitions: readonly PartitionKey[]

@@ -48,6 +48,7 @@ import type { FeedBackend } from './feed-backend.ts'
 import { feedOperations } from './feed-operations.ts'
 import { FlowBackend } from './flow-backend.ts'
 import { claimedExecution, parseHandle } from './handle.ts'
+import { type LossBackend, lossOperations } from './loss-backend.ts'
 import { formatFailure, readEnding, readSnapshot } from './snapshot.ts'
 import type { Durability, Store } from './store.ts'
 import { StreamBackend, type StreamOperations } from './stream-backend.ts'
@@ -61,6 +62,7 @@ export function createBackend(store: Store): EngineBackend {
   return Object.assign(
     new StoreBackend(store, streams),
     feedOperations(store),
+    lossOperations(store),
     streams.operations(),
     new FlowBackend(store).operations(),
     refuseUnavailable(),
@@ -69,6 +71,7 @@ export function createBackend(store: Store): EngineBackend {
 
 type Elsewhere = ReturnType<typeof refuseUnavailable> &
   FeedBackend &
+  LossBackend &
   StreamOperations &
   ReturnType<FlowBackend['operations']>
 type OfferedOperations = Omit<EngineBackend, keyof Elsewhere>

@@ -1,4 +1,5 @@
 // What a backend needs of a store: operations by name, and to hear when something happened.
+import type { ExecutionEventName } from '../machines/execution.ts'
 import type { Answer, Arguments, OperationName } from './contract.ts'
 
 /** How far an acknowledged write has got; see docs/concepts/durability.md. */
@@ -17,6 +18,14 @@ export type StoreNotice =
   | { readonly notice: 'ended'; readonly partition: number; readonly local: string }
   /** Work was left for later that any process may do. */
   | { readonly notice: 'backlog'; readonly partition: number }
+  /** A lease was taken from its holder: by an operator, by the clock, by a flow. */
+  | {
+      readonly notice: 'lost'
+      readonly partition: number
+      readonly local: string
+      readonly epoch: number
+      readonly event: ExecutionEventName
+    }
   /** Something was told in the feed that somebody waits for. */
   | { readonly notice: 'events'; readonly partition: number }
   /** An execution whose streams somebody waits for has new frames, or its attempt is over. */

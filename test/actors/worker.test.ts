@@ -33,6 +33,9 @@ function workerInput(perform: Perform, overrides: Partial<WorkerInput> = {}): Wo
   }
 }
 
+/** A backend that has nothing to tell. */
+const deaf = { onLeaseLost: async () => () => undefined }
+
 const completing: Perform = async () => ({ outcome: 'completed', payload: undefined })
 
 describe('the worker machine', () => {
@@ -109,7 +112,7 @@ describe('the worker machine', () => {
       done.open()
       return { outcome: 'completed', payload: undefined }
     }
-    const input = workerInput(perform, { backend: { claim }, onError: told.open })
+    const input = workerInput(perform, { backend: { ...deaf, claim }, onError: told.open })
     const actor = createActor(workerMachine, { input }).start()
     expect(await told.passed).toMatchObject({ message: 'crash 1' })
     expect(actor.getSnapshot().matches({ open: 'working' })).toBe(true)
@@ -148,7 +151,7 @@ describe('the engine machine', () => {
     const actor = createActor(engineMachine, {
       input: { backend, onError: (error) => void faults.push(error) },
     }).start()
-    const input = workerInput(completing, { backend: { claim } })
+    const input = workerInput(completing, { backend: { ...deaf, claim } })
     actor.send({ type: 'work', id: 'worker-1', input })
     await claimed.passed
     actor.send({ type: 'close' })

@@ -19,6 +19,7 @@ import { describeIdempotency } from './idempotency.ts'
 import { describeJoins } from './joins.ts'
 import { describeLanes } from './lanes.ts'
 import { describeLeases } from './leases.ts'
+import { describeLosses } from './losses.ts'
 import { describeMatching } from './matching.ts'
 import { describeOperator } from './operator.ts'
 import { describeOperatorResume } from './operator-resume.ts'
@@ -64,6 +65,7 @@ export function describeContract(flavour: FlavourName): void {
     describeDelay(open)
     describeLeases(open)
     describeGrants(open)
+    describeLosses(open)
     describeOperator(open)
     describeLanes(open)
     describeReads(open)

@@ -32,16 +32,20 @@ describe.each(kinds)('cancelling on %s', (kind) => {
     })
   })
 
-  test('ends work that is being done, and its signal fires at the next renewal', async () => {
+  test('ends work that is being done, and its signal says who and why', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    const worker = await engine.work([slow], { lease: '2400ms' })
+    const worker = await engine.work([slow], { lease: '1h' })
     const execution = await engine.submit(slow, undefined)
     const attempt = await begun()
     await execution.cancel('stop it')
     await refusal(execution.result(), 'execution_cancelled', { message: 'stop it' })
     const reason = (await attempt.aborted) as EngineError
-    expect(reason).toMatchObject({ code: 'execution_not_active' })
+    expect(reason).toMatchObject({
+      code: 'execution_cancelled',
+      details: { executionId: execution.id, reason: 'cancelled_by_operator', message: 'stop it' },
+    })
+    expect(reason.message).toContain('an operator cancelled it: stop it')
     await refusal(attempt.context.progress(50), 'execution_not_active')
     attempt.finish('all the same')
     await worker.stop()
@@ -51,7 +55,7 @@ describe.each(kinds)('cancelling on %s', (kind) => {
   test('frees the place of work that stops when its signal fires', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '600ms' })
+    await engine.work([slow], { lease: '1h' })
     const first = await engine.submit(slow, undefined)
     const second = await engine.submit(slow, undefined)
     const attempt = await begun()

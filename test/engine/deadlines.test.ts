@@ -39,12 +39,12 @@ describe.each(kinds)('a deadline on %s', (kind) => {
   test('ends an execution that is worked on, and its signal fires', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    await engine.work([slow], { lease: '2400ms' })
+    await engine.work([slow], { lease: '1h' })
     const execution = await engine.submit(slow, undefined, { deadline: '60ms' })
     const attempt = await begun()
     await refusal(execution.result(), 'execution_expired', { reason: 'deadline' })
     const reason = (await attempt.aborted) as EngineError
-    expect(reason).toMatchObject({ code: 'execution_not_active' })
+    expect(reason).toMatchObject({ code: 'execution_expired', details: { reason: 'deadline' } })
     attempt.finish('too late')
     await refusal(execution.result(), 'execution_expired')
   })
@@ -68,7 +68,7 @@ describe.each(kinds)('an attempt timeout on %s', (kind) => {
     await engine.work([slow], { lease: '30s' })
     const execution = await engine.submit(slow, undefined)
     const attempt = await begun()
-    expect(await attempt.aborted).toMatchObject({ code: 'execution_not_active' })
+    expect(await attempt.aborted).toMatchObject({ code: 'attempt_timed_out' })
     attempt.finish('too late')
     await refusal(execution.result(), 'execution_expired', { reason: 'attempt_timeout' })
   })
@@ -83,7 +83,7 @@ describe.each(kinds)('an attempt timeout on %s', (kind) => {
     const execution = await engine.submit(slow, undefined)
     const first = await begun()
     const second = await begun()
-    expect(await first.aborted).toMatchObject({ family: expect.any(String) })
+    expect(await first.aborted).toMatchObject({ code: 'attempt_timed_out' })
     expect([first.context.attempt, second.context.attempt]).toEqual([0, 1])
     expect(second.context.epoch).toBeGreaterThan(first.context.epoch)
     first.finish('late')
@@ -107,6 +107,10 @@ describe.each(kinds)('an attempt timeout on %s', (kind) => {
   test('may be longer than a timer of Node can hold', async () => {
     const engine = await open()
     const { task: slow, begun } = staged({ attemptTimeout: '30d' })
+    const quick = task({ name: 'quick', run: () => 1 })
+    await engine.work([quick])
+    // By now it hears of lost leases: what runs when it begins to is renewed once.
+    await (await engine.submit(quick, undefined)).result()
     const renewals: unknown[] = []
     const { renewMany } = engine.backend
     engine.backend.renewMany = (handles) => {
@@ -117,8 +121,6 @@ describe.each(kinds)('an attempt timeout on %s', (kind) => {
     const execution = await engine.submit(slow, undefined)
     const attempt = await begun()
     // Timers that are due by now fire before a timer that is set now.
-    const quick = task({ name: 'quick', run: () => 1 })
-    await engine.work([quick])
     await (await engine.submit(quick, undefined, { delay: '30ms' })).result()
     attempt.finish('done')
     expect(await execution.result()).toBe('done')

@@ -21,13 +21,15 @@ type Checked =
 
 type Fields = Readonly<ExecutionFields>
 
-/** Tells a refused caller where the execution is now. */
-export function notActive(f: Fields): Refusal {
+/** Tells a refused caller where the execution is now, and what was said when it was cancelled. */
+export function notActive({ f, stored: { ending } }: Execution): Refusal {
+  const isCancelled = f.state === 'terminal.cancelled' && ending !== undefined
   return refuse('execution_not_active', {
     state: f.state,
     epoch: String(f.epoch ?? 0),
     attempt: String(f.attempt ?? ''),
     reason: f.reason ?? '',
+    ...(isCancelled ? { message: Buffer.from(ending).toString() } : {}),
   })
 }
 
@@ -44,7 +46,7 @@ export function checkFence(call: CallContext, fence: Fence): Checked {
   const { f } = x
   const own =
     f.lease_id === fence.lease_id && f.epoch === fence.epoch && f.attempt === fence.attempt
-  if (!f.state.startsWith('leased.')) return refused(notActive(f), own ? f.settled : undefined)
+  if (!f.state.startsWith('leased.')) return refused(notActive(x), own ? f.settled : undefined)
   if (!own) return refused(staleLease(f))
   if (f.state === 'leased.revoked') return refused(refuse('lease_revoked'))
   if (f.state === 'leased.expired') return refused(refuse('lease_expired'))

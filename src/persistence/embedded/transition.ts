@@ -3,6 +3,7 @@ import { EngineError, invariant } from '../../errors.ts'
 import { defaults, grantedScore, noDeadlineScore, priorityStepMs } from '../../limits.ts'
 import type { ExecutionEventName, IndexName } from '../../machines/execution.ts'
 import type { Fact } from '../../machines/facts.ts'
+import { eventSources } from '../../machines/sources.ts'
 import { type Leaf, leafOf, nextLeaf } from '../../machines/table.ts'
 import type { CallContext } from './call-context.ts'
 import type { ExecutionFields } from './execution-fields.ts'
@@ -110,6 +111,12 @@ function move(k: Keyspace, id: string, f: Fields, from: Place | undefined, to: P
 /** Indexes whose work becomes claimable at the time that is its score. */
 const timedIndexes: ReadonlySet<IndexName> = new Set(['leased', 'delayed', 'suspended'])
 
+/** A holder that did not give its lease back works on until it is told. */
+function tellHolder({ wake }: CallContext, { id, event, before }: Execution): void {
+  invariant(event !== undefined && before.epoch !== undefined, `${id} left its lease by nothing`)
+  if (eventSources[event] !== 'worker') wake.lost(id, before.epoch, event)
+}
+
 /** Stores the execution and moves its index row. */
 export function commit(call: CallContext, x: Execution): void {
   const { f, before, stored, id } = x
@@ -120,6 +127,7 @@ export function commit(call: CallContext, x: Execution): void {
   // Nothing below this line can fail.
   keyspace.storeFields(stored, f)
   move(keyspace, id, f, from, to)
+  if (from?.index === 'leased' && to.index !== 'leased') tellHolder(call, x)
   if (isRouted(to.index)) wake.lane(f.lane, nowMs)
   else if (timedIndexes.has(to.index)) wake.lane(f.lane, to.score)
   if (x.event !== undefined) call.feed.moved({ id, fields: f }, x.event, x.by)

@@ -1,4 +1,5 @@
 // Wakes sleeping claims and tells watched endings; the twin of lua/lib/wake.lua.
+import type { ExecutionEventName } from '../../machines/execution.ts'
 import type { StoreNotice } from '../store.ts'
 import type { Keyspace } from './keyspace.ts'
 
@@ -10,6 +11,7 @@ export class Wake {
   private endings: string[] | undefined
   private news = false
   private tailed: string[] | undefined
+  private losses: StoreNotice[] | undefined
 
   constructor(keyspace: Keyspace) {
     this.keyspace = keyspace
@@ -36,6 +38,12 @@ export class Wake {
     this.endings.push(id)
   }
 
+  /** Says that a lease was taken from its holder, who may be at work. */
+  lost(local: string, epoch: number, event: ExecutionEventName): void {
+    this.losses ??= []
+    this.losses.push({ notice: 'lost', partition: 0, local, epoch, event })
+  }
+
   /** Says that there are new events in the feed, and that somebody follows it. */
   events(): void {
     this.news = true
@@ -55,7 +63,7 @@ export class Wake {
     }
   }
 
-  /** The notices of this batch: lanes in byte order, then endings and frames as they happened. */
+  /** The notices of this batch: lanes in byte order, then all else as it happened. */
   finish(nowMs: number, hasBacklog: boolean): StoreNotice[] {
     const notices: StoreNotice[] = []
     for (const [lane, atMs] of [...(this.calls ?? [])].sort(byBytes)) {
@@ -65,6 +73,7 @@ export class Wake {
       notices.push({ notice: 'lane', partition: 0, lane, inMs: Math.max(0, atMs - nowMs) })
     }
     for (const local of this.endings ?? []) notices.push({ notice: 'ended', partition: 0, local })
+    notices.push(...(this.losses ?? []))
     if (hasBacklog) notices.push({ notice: 'backlog', partition: 0 })
     if (this.news) notices.push({ notice: 'events', partition: 0 })
     for (const local of this.tailed ?? []) notices.push({ notice: 'frames', partition: 0, local })

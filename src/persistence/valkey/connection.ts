@@ -237,7 +237,8 @@ class SingleConnection implements Connection {
     subscriber.on('message', onMessage)
     await firstConnection(subscriber, this.options)
     await subscriber.subscribe(...channels)
-    subscriber.on('ready', onGap)
+    // It subscribes again by itself; the answer to what is asked after that says that it has.
+    subscriber.on('ready', () => void subscriber.ping().then(onGap, ignore))
     // A subscriber owes no answers, so a dead connection would stay unnoticed without questions.
     this.heartbeat = setInterval(() => {
       subscriber.ping().catch(ignore)

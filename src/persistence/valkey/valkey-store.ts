@@ -1,6 +1,7 @@
 // The store on Valkey or Redis: operations as function calls, coalesced, repeated after faults.
 import { EngineError } from '../../errors.ts'
 import { bytesMax } from '../../limits.ts'
+import type { ExecutionEventName } from '../../machines/execution.ts'
 import { checkArguments } from '../arguments.ts'
 import type { Answer, Arguments, OperationName } from '../contract.ts'
 import type { ClaimedRow } from '../generated/operations.ts'
@@ -292,6 +293,12 @@ function readNotice(partition: number | undefined, message: string): StoreNotice
     return { notice: 'lane', partition, lane: lane[2] as string, inMs: Number(lane[1]) }
   }
   if (message === 'events' || message === 'backlog') return { notice: message, partition }
+  const lost = /^lost (\S+) (\d+) (\w+)$/.exec(message)
+  if (lost !== null) {
+    const [, local = '', epoch, event] = lost
+    const named = event as ExecutionEventName
+    return { notice: 'lost', partition, local, epoch: Number(epoch), event: named }
+  }
   const about = /^(ended|frames) (\S+)$/.exec(message)
   if (about === null) return undefined
   return { notice: about[1] as 'ended' | 'frames', partition, local: about[2] as string }

@@ -178,7 +178,7 @@ describe('Notices', () => {
   test('name the lanes of one batch once, in byte order, before endings', async () => {
     const { store, heard, submit, claim } = await open()
     await submit()
-    const { id } = (await claim())[0]!
+    const { id, epoch } = (await claim())[0]!
     await store.call(0, 'execution.watch', { id })
     await claim({ lanes: 'b,a,é', sleep_ms: 1000 })
     await Promise.all([
@@ -188,7 +188,8 @@ describe('Notices', () => {
     await settled()
     const woken = (lane: string) => ({ notice: 'lane', partition: 0, inMs: 0, lane })
     const ended = { notice: 'ended', partition: 0, local: id }
-    expect(heard).toEqual([...['a', 'b', 'é'].map(woken), ended])
+    const lost = { notice: 'lost', partition: 0, local: id, epoch, event: 'cancelExecution' }
+    expect(heard).toEqual([...['a', 'b', 'é'].map(woken), ended, lost])
   })
 })
 

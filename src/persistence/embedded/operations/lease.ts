@@ -100,7 +100,7 @@ export function revoke(call: CallContext, args: Arguments<'lease.revoke'>): Answ
   if (x === undefined) return refuse('execution_not_found')
   const { state, lease_id, epoch } = x.f
   if (isLost(state)) return { outcome: 'already_lost', state }
-  if (state !== 'leased.held') return notActive(x.f)
+  if (state !== 'leased.held') return notActive(x)
   if (args.lease_id !== undefined && args.lease_id !== lease_id) return staleLease(x.f)
   invariant(lease_id !== undefined && epoch !== undefined, `${x.id} is under half a lease`)
   loseLease(call, x, 'revokeLease')

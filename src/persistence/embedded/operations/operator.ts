@@ -74,7 +74,7 @@ export function cancelByOperator(
   if (x === undefined) return notFound()
   const from = x.f.state
   if (from === 'terminal.cancelled') return { outcome: 'cancelled', from, replayed: true }
-  if (!accepts(x, 'cancelExecution')) return notActive(x.f)
+  if (!accepts(x, 'cancelExecution')) return notActive(x)
   applyEvent(x, 'cancelExecution')
   finish(call, x, 'cancelled_by_operator', Buffer.from(args.why))
   return { outcome: 'cancelled', from, replayed: false }
