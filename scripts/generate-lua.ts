@@ -70,6 +70,7 @@ export function limitsLua(): string {
     inline_input_bytes: bytesMax.inlineInput,
     failure_bytes: bytesMax.failure,
     tags_bytes: bytesMax.tags,
+    tags_count: counts.tagsMax,
     capabilities_bytes: bytesMax.capabilities,
     capabilities_count: counts.capabilitiesMax,
     lanes_per_claim: counts.lanesPerClaimMax,

@@ -18,6 +18,8 @@ const textArguments = new Set([
   'digest',
   'text',
   'tags',
+  'tag_digests',
+  'leaves',
   'lane_state',
   'retry',
   'capabilities',

@@ -16,6 +16,7 @@ export {
 export type { EventGap, EventOptions, FeedItem } from './engine/feed.ts'
 export { type Codec, jsonCodec } from './engine/json-codec.ts'
 export { type OpenEngineOptions, openEngine } from './engine/open-engine.ts'
+export type { SearchOptions } from './engine/search.ts'
 export {
   type IncomingSignal,
   type SignalHandlerOptions,
@@ -39,5 +40,6 @@ export type { ExecutionId, LaneId } from './ids.ts'
 export type * from './persistence/backend.ts'
 export type * from './persistence/feed-backend.ts'
 export type * from './persistence/frames.ts'
+export type { FoundExecution, SearchFilter, SearchPage } from './persistence/search-backend.ts'
 export type { Durability } from './persistence/store.ts'
 export type { Clock, Duration } from './time.ts'

@@ -22,6 +22,8 @@ export const bounds = {
   grant_ms: { min: 1, max: 60_000 },
   /** One claim answers within one server call, so it stays small. */
   claim_count: { min: 1, max: 256 },
+  /** One step of a search looks at so many at most: a millisecond or two of the server's time. */
+  search_count: { min: 1, max: 1000 },
   page_count: { min: 0, max: 1000 },
   sweep_count: { min: 1, max: 1000 },
   attempts_max: { min: 1, max: 10_001 },

@@ -1,4 +1,5 @@
 -- Arguments as they arrive: one decoder per declared kind, which refuses what does not fit.
+local lifecycle = require("generated.lifecycle")
 local limits = require("generated.limits")
 local retry = require("lib.retry")
 
@@ -63,6 +64,18 @@ local function points(text)
   return list
 end
 
+-- For each tag two digests, one behind the other.
+local function are_digests(text)
+  local count = 0
+  for item in (text .. ","):gmatch("([^,]*),") do
+    if #item ~= 44 or item:find("[^%w_-]") then
+      return false
+    end
+    count = count + 1
+  end
+  return count <= limits.tags_count
+end
+
 local decoders = {
   id = function(text)
     if not is_execution_id(text) then
@@ -113,6 +126,22 @@ local decoders = {
       return nil, "is larger than 16 KiB"
     end
     return text
+  end,
+  tag_digests = function(text)
+    if not are_digests(text) then
+      return nil, "is not a list of digests of tags"
+    end
+    return text
+  end,
+  leaves = function(text)
+    local set = {}
+    for name in (text .. ","):gmatch("([^,]*),") do
+      if lifecycle[name] == nil then
+        return nil, "names no state"
+      end
+      set[name] = true
+    end
+    return set
   end,
   flag = function(text)
     if text ~= "0" and text ~= "1" then

@@ -35,6 +35,13 @@ end
 function keys.tags(id)
   return prefix .. "tags:" .. id
 end
+-- The digests of its tags, and the index of each tag.
+function keys.tag_digests(id)
+  return prefix .. "tagged:" .. id
+end
+function keys.tagged(digest)
+  return prefix .. "tag:" .. digest
+end
 function keys.attempts(id)
   return prefix .. "attempts:" .. id
 end

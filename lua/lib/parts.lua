@@ -18,6 +18,7 @@ return {
     "capabilities:capabilities?",
     "retry:retry?",
     "tags:tags?",
+    "tagged:tag_digests?",
     "hold:flag",
   },
   edges = { "upstream:id", "downstream:id", "kind:edge_kind", "name:word?" },

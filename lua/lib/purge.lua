@@ -3,6 +3,7 @@ local feed = require("lib.feed")
 local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local stream = require("lib.stream")
+local tags = require("lib.tags")
 local transition = require("lib.transition")
 
 local purge = {}
@@ -23,6 +24,9 @@ function purge.remove(x, by)
   end
   if x.f.streamed ~= nil then
     stream.remove(x.id)
+  end
+  if x.f.tagged ~= nil then
+    tags.leave(x)
   end
   redis.call(
     "DEL",

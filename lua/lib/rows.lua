@@ -54,5 +54,20 @@ return {
     "reason:text",
     "ending:bytes?",
   },
+  -- An execution that fits a search, as texts that whoever asked has to read; `intact` says whether
+  -- its tags are as they were written.
+  found = {
+    "id:text",
+    "state:text?",
+    "lane:text?",
+    "task:text?",
+    "created_at:text?",
+    "updated_at:text?",
+    "ended_at:text?",
+    "attempt:text?",
+    "reason:text?",
+    "flow:text?",
+    "intact:flag",
+  },
   suspended = { "id:text", "score:int", "reason:text", "suspended_at:int" },
 }

@@ -5,6 +5,7 @@ local lanes = require("lib.lanes")
 local op = require("lib.op")
 local pending = require("lib.pending")
 local record = require("lib.record")
+local tags = require("lib.tags")
 local transition = require("lib.transition")
 
 local submission = {}
@@ -62,6 +63,9 @@ function submission.accept(x, arg, checked, now_ms)
   pending.add_row(keys.executions(), arg.id, 0)
   if arg.tags then
     redis.call("SET", keys.tags(arg.id), arg.tags)
+  end
+  if arg.tagged then
+    tags.enter(x, arg.tagged)
   end
   if checked.is_new_lane then
     lanes.set(arg.lane, "active")

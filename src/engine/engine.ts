@@ -11,6 +11,7 @@ import type {
   EngineBackend,
   Submission,
 } from '../persistence/backend.ts'
+import type { FoundExecution } from '../persistence/search-backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import { Endings } from './endings.ts'
 import { Execution, type SignalOptions } from './execution.ts'
@@ -18,6 +19,7 @@ import { faultListener } from './faults.ts'
 import { type EventOptions, type FeedItem, followFeed } from './feed.ts'
 import { type Codec, jsonCodec } from './json-codec.ts'
 import { encodePayload } from './payload.ts'
+import { type SearchOptions, searchExecutions } from './search.ts'
 import { type SignalHandlerOptions, signalHandler } from './signal-handler.ts'
 import {
   type AnyTask,
@@ -234,6 +236,32 @@ export class Engine {
       throw new EngineError('engine_closed', 'the engine was closed')
     }
     return followFeed(this.backend, options, this.closing.signal)
+  }
+
+  /**
+   * Every execution that fits, of those that are kept: page after page, only as far as somebody
+   * reads. What exists and fits all the while comes once. A tag with its value is found by an
+   * index; for all else every execution is looked at, a thousand at a time.
+   *
+   * @throws EngineError `invalid_input` when a filter is wrong or unknown.
+   * @example
+   * ```ts
+   * import { openEngine, task } from 'holdfast'
+   *
+   * const engine = await openEngine()
+   * const report = task({ name: 'report', run: () => 'done' })
+   * await engine.submit(report, undefined, { tags: { customer: '7' } })
+   * const tag = { name: 'customer', value: '7' }
+   * for await (const found of engine.search({ tag, state: 'waiting' })) {
+   *   console.log(found.task, found.publicState)
+   *   await engine.execution(found.executionId).cancel()
+   * }
+   * await engine.close()
+   * // report waiting
+   * ```
+   */
+  search(options: SearchOptions = {}): AsyncGenerator<FoundExecution, void, undefined> {
+    return searchExecutions(this.backend, options, this.onError)
   }
 
   /** Stops all workers, as `worker.stop` does, and closes the backend. */

@@ -14,6 +14,7 @@ import {
   partsMax,
   timeoutBehaviours,
 } from '../limits.ts'
+import { leafOf } from '../machines/table.ts'
 import type { FieldPlan, OperationName } from './contract.ts'
 import type { Frame, FrameMode } from './frames.ts'
 import { operationPlans, partPlans } from './generated/operations.ts'
@@ -99,6 +100,16 @@ const checks: Readonly<Record<string, Check>> = {
   lease_stem: (value) => wordProblem(value, bytesMax.word - 4),
   text: textCheck(bytesMax.text),
   tags: textCheck(bytesMax.tags),
+  tag_digests: (value) =>
+    typeof value === 'string' &&
+    /^[\w-]{44}(,[\w-]{44})*$/.test(value) &&
+    value.length < 45 * counts.tagsMax
+      ? undefined
+      : 'is not a list of digests of tags',
+  leaves: (value) =>
+    typeof value === 'string' && value.split(',').every((name) => leafOf(name) !== undefined)
+      ? undefined
+      : 'names no state',
   input: bytesCheck(bytesMax.input),
   failure: bytesCheck(bytesMax.failure),
   frame: bytesCheck(bytesMax.frame),
@@ -169,6 +180,8 @@ function problemOf(type: string, value: unknown): string | undefined {
 const callerNames: Readonly<Record<string, string>> = {
   class: 'failureClass',
   correlation: 'correlationId',
+  created_from: 'createdAfterMs',
+  created_to: 'createdBeforeMs',
   deadline_at: 'deadlineAtMs',
   not_before: 'startAtMs',
   note: 'message',

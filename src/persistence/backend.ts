@@ -6,6 +6,7 @@ import type { LeafName } from '../machines/generated/lifecycle.ts'
 import type { FlowIngress, FlowOperations } from './backend-flow.ts'
 import type { ExecutionSnapshot, WatchOutcome } from './backend-snapshot.ts'
 import type { SuspensionIngress, SuspensionOperations } from './backend-suspension.ts'
+import type { CorruptRow } from './corruption.ts'
 import type { FeedBackend } from './feed-backend.ts'
 import type {
   AppendFrameOutcome,
@@ -16,6 +17,7 @@ import type {
   TailRequest,
 } from './frames.ts'
 import type { LossBackend, LostLease } from './loss-backend.ts'
+import type { SearchBackend } from './search-backend.ts'
 import type { Durability } from './store.ts'
 
 export type * from './backend-flow.ts'
@@ -158,6 +160,14 @@ export type BulkSubmitOutcome =
   | SubmitOutcome
   | { readonly outcome: 'refused'; readonly error: EngineError }
 
+export type { CorruptRow }
+
+/** A page of a list whose rows are read from records. */
+export interface RecordPage<Item, Cursor> extends Page<Item, Cursor> {
+  /** Rows of this page that could not be read. */
+  readonly corrupt: readonly CorruptRow[]
+}
+
 export interface Page<Item, Cursor> {
   readonly items: readonly Item[]
   /** Present when there is more after this page. */
@@ -252,7 +262,7 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations, Flo
   /** The execution, or undefined when there is none. Throws corruption instead of guessing. */
   describeExecution(id: ExecutionId): Promise<ExecutionSnapshot | undefined>
   /** Lanes sorted by name, after the cursor. */
-  listLanes(cursor: LaneId | undefined, limit: number): Promise<Page<LaneSummary, LaneId>>
+  listLanes(cursor: LaneId | undefined, limit: number): Promise<RecordPage<LaneSummary, LaneId>>
   /** Execution ids of one partition in byte order, after the cursor; at most 1000 a page. */
   listExecutions(
     partition: PartitionKey,
@@ -272,7 +282,12 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations, Flo
 }
 
 /** What the 28 operations leave to the ingress: submitting, operating, maintaining. */
-export interface IngressBackend extends SuspensionIngress, FlowIngress, FeedBackend, LossBackend {
+export interface IngressBackend
+  extends SuspensionIngress,
+    FlowIngress,
+    FeedBackend,
+    LossBackend,
+    SearchBackend {
   readonly kind: 'valkey' | 'embedded'
   readonly durability: Durability
   readonly partitions: readonly PartitionKey[]

@@ -13,7 +13,7 @@ import {
 import { bounds, defaults } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import { orRefused } from './answers.ts'
-import { anyCount, checkWhole, parseCursor } from './arguments.ts'
+import { checkWhole } from './arguments.ts'
 import type {
   BulkSubmitOutcome,
   CancelOutcome,
@@ -32,9 +32,7 @@ import type {
   GrantRequest,
   Handle,
   LaneState,
-  LaneSummary,
   LeaseRenewal,
-  Page,
   RenewOutcome,
   RevokeOutcome,
   Submission,
@@ -48,7 +46,9 @@ import type { FeedBackend } from './feed-backend.ts'
 import { feedOperations } from './feed-operations.ts'
 import { FlowBackend } from './flow-backend.ts'
 import { claimedExecution, parseHandle } from './handle.ts'
+import { type ListingOperations, listingOperations } from './listing-operations.ts'
 import { type LossBackend, lossOperations } from './loss-backend.ts'
+import { type SearchBackend, searchOperations } from './search-backend.ts'
 import { formatFailure, readEnding, readSnapshot } from './snapshot.ts'
 import type { Durability, Store } from './store.ts'
 import { StreamBackend, type StreamOperations } from './stream-backend.ts'
@@ -63,6 +63,8 @@ export function createBackend(store: Store): EngineBackend {
     new StoreBackend(store, streams),
     feedOperations(store),
     lossOperations(store),
+    listingOperations(store),
+    searchOperations(store),
     streams.operations(),
     new FlowBackend(store).operations(),
     refuseUnavailable(),
@@ -73,6 +75,8 @@ type Elsewhere = ReturnType<typeof refuseUnavailable> &
   FeedBackend &
   LossBackend &
   StreamOperations &
+  SearchBackend &
+  ListingOperations &
   ReturnType<FlowBackend['operations']>
 type OfferedOperations = Omit<EngineBackend, keyof Elsewhere>
 
@@ -211,36 +215,6 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
     if (partition >= this.store.partitionCount) return undefined
     const answer = await this.call(partition, 'execution.describe', { id: local })
     return answer.outcome === 'absent' ? undefined : readSnapshot(partition, local, answer)
-  }
-
-  async listExecutions(
-    partition: number,
-    cursor: ExecutionId | undefined,
-    limit: number,
-  ): Promise<Page<ExecutionId, ExecutionId>> {
-    checkWhole('limit', limit, anyCount)
-    checkWhole('partition', partition, { min: 0, max: this.store.partitionCount - 1 })
-    const after = cursor === undefined ? undefined : parseCursor(cursor)
-    const count = Math.min(limit, bounds.page_count.max)
-    const { ids, more } = await this.call(partition, 'partition.list', { after, count })
-    const items = ids.map((local) => formatExecutionId(partition, local))
-    return { items, nextCursor: more ? items.at(-1) : undefined }
-  }
-
-  async listLanes(cursor: LaneId | undefined, limit: number): Promise<Page<LaneSummary, LaneId>> {
-    checkWhole('limit', limit, anyCount)
-    const known = new Map<string, LaneState>()
-    const answers = await Promise.all(
-      this.partitions.map((partition) => this.call(partition, 'lane.list', {})),
-    )
-    for (const { lanes } of answers) {
-      for (const [lane, state] of Object.entries(lanes)) known.set(lane, state as LaneState)
-    }
-    const after = [...known.keys()].sort().filter((lane) => cursor === undefined || lane > cursor)
-    const items = after
-      .slice(0, limit)
-      .map((lane) => ({ lane, state: known.get(lane) as LaneState }))
-    return { items, nextCursor: after.length > limit ? items.at(-1)?.lane : undefined }
   }
 
   async cancelExecution(id: ExecutionId, reason: string): Promise<CancelOutcome> {

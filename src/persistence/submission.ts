@@ -75,6 +75,18 @@ export function storedTags(tags: Submission['tags']): string | undefined {
   return JSON.stringify(Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))))
 }
 
+/** A tag's name alone, as searches ask for it. */
+export const tagName = (name: string): string => digest('tag', name)
+
+/** A tag with its value; the index of such executions has this name. */
+export const tagPair = (name: string, value: string): string => digest('tag', name, value)
+
+/** For each tag the digest of its name, and that of name and value. */
+function tagDigests(tags: Submission['tags'] = {}): string | undefined {
+  const pairs = Object.entries(tags).map(([name, value]) => tagName(name) + tagPair(name, value))
+  return pairs.length === 0 ? undefined : pairs.sort().join(',')
+}
+
 function checkKey(key: string): string {
   const length = typeof key === 'string' ? Buffer.byteLength(key) : 0
   if (length < 1 || length > 256) {
@@ -113,10 +125,11 @@ export function submitArguments(submission: Submission): SubmitArguments {
     retry: storedRetry(submission.retry),
     tags: storedTags(submission.tags),
   }
-  return key === undefined ? args : { ...args, fingerprint: fingerprint(args) }
+  const tagged = tagDigests(submission.tags)
+  return { ...args, tagged, fingerprint: key === undefined ? undefined : fingerprint(args) }
 }
 
 /** What must be equal for two submissions under one key to be the same. */
-function fingerprint({ input, key: _, ...rest }: SubmitArguments): string {
+function fingerprint({ input, key: _, ...rest }: Omit<SubmitArguments, 'tagged'>): string {
   return digest('submit', JSON.stringify(rest), input)
 }

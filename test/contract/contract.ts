@@ -31,6 +31,7 @@ import { describeResume } from './resume.ts'
 import { describeResumeConditions } from './resume-conditions.ts'
 import { describeRetention } from './retention.ts'
 import { describeRetry } from './retry.ts'
+import { describeSearch } from './search.ts'
 import { describeSettleReplay } from './settle-replay.ts'
 import { describeSignalFaults } from './signal-faults.ts'
 import { describeSignalLimits } from './signal-limits.ts'
@@ -69,6 +70,7 @@ export function describeContract(flavour: FlavourName): void {
     describeOperator(open)
     describeLanes(open)
     describeReads(open)
+    describeSearch(open)
     describeRetention(open)
     describeMatching(open)
     describeDeadlines(open)

@@ -38,6 +38,7 @@ const plain: Submission = {
   capabilities: undefined,
   retry: undefined,
   tags: undefined,
+  tagged: undefined,
 }
 
 /** What a projection lets pile up; everything that it does not name must not be there at all. */
@@ -161,6 +162,7 @@ export const projections: readonly Projection[] = [
         key: 'k'.repeat(22),
         fingerprint: 'f'.repeat(22),
         tags: '{"tag":"value"}',
+        tagged: 't'.repeat(44),
       },
     ],
     within: within({ attempts: 2, replays: 1, mayWatch: true }),

@@ -39,6 +39,8 @@ export function fittingArguments(
     capabilities: ['', 'a,b'],
     retry: ['3 fixed 1000 60000 2000 0 ti'],
     tags: ['{}'],
+    tag_digests: ['t'.repeat(44)],
+    leaves: ['runnable.ready,suspended'],
     points: [`${'p'.repeat(22)} key k1`, 'd'.repeat(22)],
     condition: ['s 0 *', 'operator'],
     behaviour: ['fail', 'auto_resume_with_signal', 'escalate'],

@@ -87,6 +87,7 @@ return op.define({
     "capabilities:capabilities?",
     "retry:retry?",
     "tags:tags?",
+    "tagged:tag_digests?",
   },
   returns = { submitted = { "id:text", "state:text" }, duplicate = { "id:text" } },
   run = function(arg, now_ms)

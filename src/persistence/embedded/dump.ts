@@ -52,6 +52,7 @@ function putExecutions(keyspace: Keyspace, put: Put): void {
     putBytes(put, `out:${id}`, stored.ending)
     putBytes(put, `note:${id}`, stored.note)
     putBytes(put, `tags:${id}`, stored.tags)
+    putBytes(put, `tagged:${id}`, stored.tagged)
     put(`attempts:${id}`, { type: 'list', value: stored.attempts ?? [] })
     put(`up:${id}`, { type: 'list', value: stored.up ?? [] })
     put(`down:${id}`, { type: 'list', value: stored.down ?? [] })
@@ -88,6 +89,7 @@ function putIndexes(keyspace: Keyspace, put: Put): void {
   for (const [name, sets] of Object.entries(keyspace.routed)) {
     for (const [route, set] of sets) putSortedSet(put, `${name}:${route}`, set)
   }
+  for (const [digest, set] of keyspace.tagged) putSortedSet(put, `tag:${digest}`, set)
   putSortedSet(put, 'executions', keyspace.listing)
   putSortedSet(put, 'timers', keyspace.timers)
 }

@@ -32,6 +32,7 @@ interface NumberFields {
   started_at: number | undefined
   /** 1 while the attempt has an open stream, 0 when there are only closed ones. */
   streamed: 0 | 1 | undefined
+  tagged: 1 | undefined
   tailed: number | undefined
   updated_at: number
   wait_until: number | undefined
@@ -97,6 +98,7 @@ const noNumbers: NumberFields = {
   retries: undefined,
   started_at: undefined,
   streamed: undefined,
+  tagged: undefined,
   tailed: undefined,
   updated_at: 0,
   wait_until: undefined,

@@ -55,7 +55,8 @@ function addMember(
   hasDown: boolean,
 ): void {
   // A copy: the caller may use its buffer again.
-  const x = newExecution(id, Buffer.from(part.input), part.tags)
+  const { tags, tagged } = part
+  const x = newExecution({ id, tags, tagged, input: Buffer.from(part.input) })
   const waits = part.hold || plan.counts.has(id) || plan.joins.has(id)
   x.f.flow = plan.flow.id
   x.f.deps = waits ? 1 : undefined

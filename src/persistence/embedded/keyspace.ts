@@ -30,6 +30,7 @@ function ownRecords(stored: StoredExecution) {
     ['out:', stored.ending],
     ['note:', stored.note],
     ['tags:', stored.tags],
+    ['tagged:', stored.tagged],
     ['attempts:', stored.attempts],
   ] as const
 }
@@ -72,6 +73,8 @@ export class Keyspace {
     reclaimable: new Map(),
   }
   readonly listing = new SortedSet()
+  /** By the digest of a tag's name and value. */
+  readonly tagged = new Map<string, SortedSet>()
   readonly timers = new SortedSet()
   readonly leases = new Map<string, string>()
 
@@ -102,6 +105,7 @@ export class Keyspace {
       this.executions.set(stored.id, stored)
       this.changes.note('in:', stored.id)
       if (stored.tags !== undefined) this.changes.note('tags:', stored.id)
+      if (stored.tagged !== undefined) this.changes.note('tagged:', stored.id)
     }
     stored.fields = fields
     this.changes.note('x:', stored.id)

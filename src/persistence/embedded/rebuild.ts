@@ -6,7 +6,7 @@ import { absentFields, type ExecutionFields, type FieldName } from './execution-
 import { type PackedFrame, storedFrame } from './frame-list.ts'
 import { parseEdge } from './group.ts'
 import { Keyspace } from './keyspace.ts'
-import { type FieldKind, type FieldMap, fieldKinds } from './record.ts'
+import { type FieldKind, type FieldMap, fieldKinds, type StoredExecution } from './record.ts'
 import {
   decodeFields,
   decodeHash,
@@ -16,6 +16,7 @@ import {
   splitField,
   splitKey,
 } from './record-codec.ts'
+import { enterTags } from './tags.ts'
 import { enterIndexes } from './transition.ts'
 
 const always: readonly FieldName[] = ['created_at', 'lane', 'state', 'task', 'updated_at']
@@ -56,6 +57,12 @@ function readKeyed(bytes: Uint8Array) {
   return { id, fingerprint }
 }
 
+function readTagged(bytes: Uint8Array): string {
+  const text = decodeText(bytes)
+  if (!/^[\w-]{44}(,[\w-]{44})*$/.test(text)) throw new Error('has another form')
+  return text
+}
+
 function readPlace(name: string): number {
   if (!/^\d{1,16}$/.test(name)) throw new Error('has no place in the feed')
   return Number(name)
@@ -68,6 +75,7 @@ class Loaded {
   readonly endings = new Map<string, Uint8Array>()
   readonly notes = new Map<string, string>()
   readonly tags = new Map<string, string>()
+  readonly tagged = new Map<string, string>()
   readonly attempts = new Map<string, string[]>()
   readonly wait = new Map<string, FieldMap>()
   readonly points = new Map<string, FieldMap>()
@@ -103,6 +111,7 @@ const loaders: Readonly<Record<string, Load>> = {
   'out:': ({ endings }, id, bytes) => endings.set(id, Buffer.from(bytes)),
   'note:': ({ notes }, id, bytes) => notes.set(id, decodeText(bytes)),
   'tags:': ({ tags }, id, bytes) => tags.set(id, decodeText(bytes)),
+  'tagged:': ({ tagged }, id, bytes) => tagged.set(id, readTagged(bytes)),
   'attempts:': ({ attempts }, id, bytes) => attempts.set(id, decodeList(bytes)),
   'streams:': ({ streams }, name, bytes) => streams.set(name, decodeText(bytes)),
   'frames:': ({ frames }, name, bytes) => {
@@ -157,9 +166,12 @@ function load(loaded: Loaded, key: string, bytes: Uint8Array): void {
 
 /** Every record must find its execution, and an execution what it cannot be without. */
 function verify(loaded: Loaded): void {
-  const { keyspace, fields, inputs, endings, notes, tags, attempts, wait } = loaded
-  for (const [id, { key }] of fields) {
+  const { keyspace, fields, inputs, endings, notes, tags, tagged, attempts, wait } = loaded
+  for (const [id, { key, tagged: isTagged }] of fields) {
     if (!inputs.has(id)) throw corruption(`in:${id}`, 'is missing')
+    if (tagged.has(id) !== (isTagged === 1)) {
+      throw corruption(`tagged:${id}`, isTagged === 1 ? 'is missing' : 'is not expected')
+    }
     if (key !== undefined && keyspace.keyed.get(key)?.id !== id) {
       throw corruption(`key:${key}`, `does not lead to ${id}`)
     }
@@ -170,6 +182,7 @@ function verify(loaded: Loaded): void {
     out: endings,
     note: notes,
     tags,
+    tagged,
     attempts,
     wait,
     points,
@@ -263,12 +276,14 @@ export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>
       fields,
       input: loaded.inputs.get(id) ?? Buffer.alloc(0),
       tags: loaded.tags.get(id),
+      tagged: loaded.tagged.get(id),
       ending: loaded.endings.get(id),
       note: loaded.notes.get(id),
       attempts: loaded.attempts.get(id),
       ...Object.fromEntries(fieldKinds.map((kind) => [kind, loaded[kind].get(id)])),
     })
     enterIndexes(keyspace, id, fields)
+    enterTags(keyspace, keyspace.executions.get(id) as StoredExecution)
   }
   joinGraphs(loaded)
   // All of this came from the directory; nothing of it has to go back.

@@ -34,6 +34,7 @@ const encoders: Readonly<Record<string, Encode>> = {
   'out:': ({ executions }, id) => executions.get(id)?.ending,
   'note:': ({ executions }, id) => executions.get(id)?.note,
   'tags:': ({ executions }, id) => executions.get(id)?.tags,
+  'tagged:': ({ executions }, id) => executions.get(id)?.tagged,
   'attempts:': ({ executions }, id) => encodeJson(executions.get(id)?.attempts),
   'key:': ({ keyed }, digest) => {
     const found = keyed.get(digest)

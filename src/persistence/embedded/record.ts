@@ -9,6 +9,8 @@ export interface StoredExecution {
   fields: Readonly<ExecutionFields>
   readonly input: Uint8Array
   readonly tags: string | undefined
+  /** For each tag the digest of its name, and that of name and value. */
+  readonly tagged: string | undefined
   /** The result, the latest failure, or why it was cancelled. */
   ending: Uint8Array | undefined
   note: string | undefined
@@ -56,12 +58,12 @@ export class Execution {
 }
 
 /** An execution that is stored once it is committed. */
-export function newExecution(id: string, input: Uint8Array, tags: string | undefined): Execution {
+export function newExecution(
+  given: Pick<StoredExecution, 'id' | 'input' | 'tags' | 'tagged'>,
+): Execution {
   return new Execution({
-    id,
+    ...given,
     fields: absentFields,
-    input,
-    tags,
     ending: undefined,
     note: undefined,
     attempts: undefined,

@@ -5,6 +5,7 @@ import type { MemberPart } from '../generated/operations.ts'
 import { type CallContext, refuse } from './call-context.ts'
 import { gateFacts } from './gates.ts'
 import type { Execution } from './record.ts'
+import { enterTags } from './tags.ts'
 import { applyEvent, commit } from './transition.ts'
 
 /** What submissions of every kind say. */
@@ -53,6 +54,7 @@ export function acceptSubmission(
   f.reclaims_max = args.reclaims_max
   f.capabilities = args.capabilities
   f.retry = args.retry
+  f.tagged = stored.tagged === undefined ? undefined : 1
   f.created_at = nowMs
   f.not_before = notBefore
   f.deadline_at = deadlineAt
@@ -60,6 +62,7 @@ export function acceptSubmission(
   f.large = stored.input.byteLength > bytesMax.inlineInput ? 1 : undefined
   applyEvent(x, 'submit', gateFacts(call, x))
   keyspace.listing.add(x.id, 0)
+  enterTags(keyspace, stored)
   if (keyspace.lanes.get(args.lane) === undefined) keyspace.lanes.set(args.lane, 'active')
   commit(call, x)
 }

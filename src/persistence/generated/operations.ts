@@ -14,9 +14,11 @@ export interface EdgeRow { readonly upstream: string; readonly downstream: strin
 
 export interface InputRow { readonly id: string; readonly name: string; readonly task: string; readonly state: string; readonly reason: string; readonly ending: Uint8Array | undefined }
 
+export interface FoundRow { readonly id: string; readonly state: string | undefined; readonly lane: string | undefined; readonly task: string | undefined; readonly created_at: string | undefined; readonly updated_at: string | undefined; readonly ended_at: string | undefined; readonly attempt: string | undefined; readonly reason: string | undefined; readonly flow: string | undefined; readonly intact: boolean }
+
 export interface SuspendedRow { readonly id: string; readonly score: number; readonly reason: string; readonly suspended_at: number }
 
-export interface MemberPart { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly hold: boolean }
+export interface MemberPart { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly hold: boolean }
 
 export interface EdgePart { readonly upstream: string; readonly downstream: string; readonly kind: Choice<'edge_kind'>; readonly name: string | undefined }
 
@@ -88,7 +90,7 @@ export interface Operations {
     readonly answer: { readonly outcome: 'resumed'; readonly state: string; readonly replayed: boolean }
   }
   'execution.submit': {
-    readonly args: { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array | undefined; readonly key: string | undefined; readonly fingerprint: string | undefined; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined }
+    readonly args: { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array | undefined; readonly key: string | undefined; readonly fingerprint: string | undefined; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined }
     readonly answer: { readonly outcome: 'submitted'; readonly id: string; readonly state: string } | { readonly outcome: 'duplicate'; readonly id: string }
   }
   'execution.suspend': {
@@ -210,6 +212,10 @@ export interface Operations {
   'partition.open': {
     readonly args: { readonly partitions: number }
     readonly answer: { readonly outcome: 'opened'; readonly partitions: number }
+  }
+  'partition.search': {
+    readonly args: { readonly after: string | undefined; readonly count: number; readonly look: number; readonly tag: string | undefined; readonly named: string | undefined; readonly states: string | undefined; readonly lane: string | undefined; readonly task: string | undefined; readonly created_from: number | undefined; readonly created_to: number | undefined; readonly flow: string | undefined }
+    readonly answer: { readonly outcome: 'searched'; readonly executions: readonly FoundRow[]; readonly looked: number; readonly next: string | undefined }
   }
   'partition.suspended': {
     readonly args: { readonly after_score: number | undefined; readonly after: string | undefined; readonly count: number }
@@ -961,6 +967,11 @@ export const operationPlans: Plans = {
       {
         "name": "tags",
         "type": "tags",
+        "optional": true
+      },
+      {
+        "name": "tagged",
+        "type": "tag_digests",
         "optional": true
       }
     ],
@@ -2225,6 +2236,86 @@ export const operationPlans: Plans = {
       ]
     }
   },
+  "partition.search": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "after",
+        "type": "id",
+        "optional": true
+      },
+      {
+        "name": "count",
+        "type": "search_count",
+        "optional": false
+      },
+      {
+        "name": "look",
+        "type": "search_count",
+        "optional": false
+      },
+      {
+        "name": "tag",
+        "type": "digest",
+        "optional": true
+      },
+      {
+        "name": "named",
+        "type": "digest",
+        "optional": true
+      },
+      {
+        "name": "states",
+        "type": "leaves",
+        "optional": true
+      },
+      {
+        "name": "lane",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "task",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "created_from",
+        "type": "ms",
+        "optional": true
+      },
+      {
+        "name": "created_to",
+        "type": "ms",
+        "optional": true
+      },
+      {
+        "name": "flow",
+        "type": "id",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "searched": [
+        {
+          "name": "executions",
+          "type": "found",
+          "optional": false
+        },
+        {
+          "name": "looked",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "next",
+          "type": "text",
+          "optional": true
+        }
+      ]
+    }
+  },
   "partition.suspended": {
     "events": [],
     "reads": true,
@@ -3230,6 +3321,63 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
       "optional": true
     }
   ],
+  "found": [
+    {
+      "name": "id",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "state",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "lane",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "task",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "created_at",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "updated_at",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "ended_at",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "attempt",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "reason",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "flow",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "intact",
+      "type": "flag",
+      "optional": false
+    }
+  ],
   "suspended": [
     {
       "name": "id",
@@ -3329,6 +3477,11 @@ export const partPlans: Readonly<Record<string, RowPlan>> = {
     {
       "name": "tags",
       "type": "tags",
+      "optional": true
+    },
+    {
+      "name": "tagged",
+      "type": "tag_digests",
       "optional": true
     },
     {

@@ -81,6 +81,12 @@ const edges: Readonly<Record<string, readonly unknown[]>> = {
   lease_stem: [...words, ...sized(60, 61, 62)],
   text: ['', 'a\u0000b', ...sized(2048, 2049, 2050)],
   tags: ['', ...sized(bytesMax.tags, bytesMax.tags + 1)],
+  tag_digests: [
+    ...['', 't'.repeat(43), 't'.repeat(44), 't'.repeat(45), `${'t'.repeat(43)}+`],
+    ...[`${'t'.repeat(44)},`, `,${'t'.repeat(44)}`, list(1, 44), list(2, 44)],
+    ...[list(counts.tagsMax, 44), list(counts.tagsMax + 1, 44)],
+  ],
+  leaves: ['', 'suspended', 'Suspended', 'active', 'suspended,', ',', 'leased.held,suspended'],
   input: [0, 1, bytesMax.input, bytesMax.input + 1].map((size) => Buffer.alloc(size)),
   failure: [0, 1, bytesMax.failure, bytesMax.failure + 1].map((size) => Buffer.alloc(size)),
   frame: [0, 1, bytesMax.frame, bytesMax.frame + 1].map((size) => Buffer.alloc(size)),

@@ -1,6 +1,7 @@
 // Every index holds exactly the rows that follow from the stored records, with their scores.
 import { defaults, grantedScore, noDeadlineScore, priorityStepMs } from '../../../src/limits.ts'
 import { leafOf } from '../../../src/machines/table.ts'
+import type { DumpedValue } from '../../../src/persistence/embedded/dump.ts'
 import type { Fields } from '../world.ts'
 import type { Performed } from './performed.ts'
 
@@ -30,6 +31,13 @@ function routeOf({ lane = '', capabilities }: Fields): string {
   return capabilities === undefined ? lane : `${lane}|${capabilities}`
 }
 
+/** The index of each tag is named by the second half of its pair of digests. */
+function tagsOf(stored: DumpedValue | undefined): string[] {
+  if (stored?.type !== 'string') return []
+  const pairs = Buffer.from(stored.value, 'hex').toString().split(',')
+  return pairs.map((pair) => pair.slice(22))
+}
+
 /** `key member` → score of all index rows that there should be. */
 function expectedRows({ after }: Performed): Map<string, number | undefined> {
   const rows = new Map<string, number | undefined>()
@@ -39,6 +47,7 @@ function expectedRows({ after }: Performed): Map<string, number | undefined> {
     rows.set(`${key} ${id}`, scoreOf(index, fields))
     rows.set(`executions ${id}`, 0)
     if (fields.flow !== undefined) rows.set(`members:${fields.flow} ${id}`, 0)
+    for (const digest of tagsOf(after.dump.get(`tagged:${id}`))) rows.set(`tag:${digest} ${id}`, 0)
     if (fields.ended_at !== undefined) continue
     const timer = earliest(fields.deadline_at, fields.grant_until, fields.wait_until)
     if (timer !== undefined) rows.set(`timers ${id}`, timer)

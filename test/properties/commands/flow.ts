@@ -56,6 +56,7 @@ function member(choices: Choices, id: string): MemberPart {
     capabilities: choices.optional(['gpu'], 8),
     retry: choices.optional(['3 fixed 1 1 1000 0 tpioc'], 4),
     tags: undefined,
+    tagged: choices.optional([`${digestOf('n')}${digestOf('v')}`], 6),
     hold: choices.rarely(5),
   }
 }

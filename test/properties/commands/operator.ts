@@ -1,6 +1,7 @@
 // Random commands of operators, schedulers and readers.
 import type { Choices } from '../choices.ts'
 import { type Call, lanes, type Step, type World } from '../world.ts'
+import { tagPairs } from './submit.ts'
 
 const one = (call: Call): Step[] => [{ step: 'call', call }]
 const reasons = ['held', 'held', 'other']
@@ -70,12 +71,35 @@ export function watch(choices: Choices, world: World): Step[] {
   return one({ name: 'execution.watch', args: { id: world.someId(choices) } })
 }
 
+function search(choices: Choices, world: World): Step[] {
+  const [named, tag] = choices.one(tagPairs)
+  const states = ['suspended', 'runnable.ready,delayed.start', 'leased.held', 'terminal.cancelled']
+  return one({
+    name: 'partition.search',
+    args: {
+      after: choices.optional([world.someId(choices)], 3),
+      count: choices.one([1000, 1, 2, 5]),
+      look: choices.one([1000, 1, 3, 10]),
+      tag: choices.optional([tag, tag.replace('1', '9')], 3),
+      named: choices.optional([named, named.replace('a', 'z')], 4),
+      states: choices.optional(states, 3),
+      lane: choices.optional(lanes, 4),
+      task: choices.optional(['task', 'aufgabe-ü'], 4),
+      created_from: choices.optional([world.nowMs, world.nowMs - 500, 0], 5),
+      created_to: choices.optional([world.nowMs, world.nowMs - 500, world.nowMs + 1], 5),
+      flow: choices.optional(['f'.repeat(26)], 9),
+    },
+  })
+}
+
 export function look(choices: Choices, world: World): Step[] {
-  switch (choices.below(3)) {
+  switch (choices.below(4)) {
     case 0:
       return one({ name: 'execution.describe', args: { id: world.someId(choices) } })
     case 1:
       return one({ name: 'lane.list', args: {} })
+    case 2:
+      return search(choices, world)
     default: {
       const after = choices.optional([world.someId(choices)], 2)
       return one({ name: 'partition.list', args: { after, count: choices.one([1000, 0, 1, 3]) } })

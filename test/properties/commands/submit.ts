@@ -58,6 +58,16 @@ export function plainWork(id: string, given: Partial<Submission>): Submission {
   return { ...(none as unknown as Submission), lane: 'lane', task: 'task', id, ...given }
 }
 
+/** Digests of tags' names, and of names and values. */
+export const tagPairs = [
+  [digestOf('tag-a'), digestOf('a-1')],
+  [digestOf('tag-a'), digestOf('a-2')],
+  [digestOf('tag-b'), digestOf('b-1')],
+] as const
+
+const [a1, a2, b1] = tagPairs.map((pair) => pair.join('')) as [string, string, string]
+const tagged = [a1, a2, `${a1},${b1}`]
+
 export function submit(choices: Choices, world: World): Step[] {
   const known = world.ids
   const isAgain = known.length > 0 && choices.rarely(16)
@@ -74,6 +84,7 @@ export function submit(choices: Choices, world: World): Step[] {
     capabilities: choices.optional(capabilities.slice(1), 4),
     retry: choices.optional(retries, 2),
     tags: choices.optional(['{}', '{"ü":"\u0000ÿ"}'], 4),
+    tagged: choices.optional(tagged, 3),
     input: someBytes(choices, choices.one([3, 0, 40, 1024, 1025, 3000])),
   }
   return [{ step: 'call', call: { name: 'execution.submit', args } }]

@@ -33,7 +33,8 @@ export function submit(call: CallContext, args: Submission): Answer<'execution.s
   const checked = checkSubmission(call, args)
   if ('outcome' in checked) return checked
   // A copy: the caller may use its buffer again.
-  const x = newExecution(args.id, Buffer.from(input), args.tags)
+  const { id, tags, tagged } = args
+  const x = newExecution({ id, tags, tagged, input: Buffer.from(input) })
   x.f.key = args.key
   if (args.key !== undefined) {
     invariant(args.fingerprint !== undefined, 'an idempotency key came without a fingerprint')

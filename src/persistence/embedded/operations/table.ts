@@ -28,6 +28,7 @@ import {
   unblock,
 } from './operator.ts'
 import { listPartition, openPartition, sweep } from './partition.ts'
+import { search } from './search.ts'
 import { cancel, complete, delay, fail, progress } from './settle.ts'
 import { deliver, listSignals, observeSignals } from './signal.ts'
 import { append, read, readSummary, summarize, tail } from './stream.ts'
@@ -90,6 +91,7 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'partition.keep_events': keepEvents,
   'partition.list': listPartition,
   'partition.open': openPartition,
+  'partition.search': search,
   'partition.suspended': listSuspended,
   'partition.sweep': sweep,
   'signal.deliver': deliver,
