@@ -42,7 +42,9 @@ export const errorCatalogue = {
   invalid_capabilities: wrong('Correct the named capability; nothing was written.'),
   invalid_handle: wrong('Pass a handle exactly as a claim returned it.'),
   handle_from_other_backend: wrong('Use a handle only with the backend that issued it.'),
-  corruption: wrong('A stored record does not parse; restore it or purge the execution.'),
+  corruption: wrong(
+    'A stored record does not parse: details name its key and field. Restore or purge it.',
+  ),
   partition_mismatch: wrong(
     'Open the namespace with the partition count that it was created with.',
   ),

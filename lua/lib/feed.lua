@@ -5,6 +5,7 @@
 -- one line: a line break, the time, then seven words for each event, of which some may be empty.
 -- Every line has an even length, so that an odd one says that somebody follows: no other mark has
 -- to be looked for when a line is written.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
 local sources = require("generated.sources")
@@ -110,7 +111,8 @@ local function drop(base, member)
 end
 
 local function kept(name, default)
-  return tonumber(redis.call("HGET", keys.config(), name) or nil) or default
+  local text = redis.call("HGET", keys.config(), name)
+  return text and corruption.number(keys.config(), name, text) or default
 end
 
 -- Makes a segment of the end, and drops the oldest ones for which there is no room any more. Only

@@ -1,4 +1,5 @@
 -- The check that a caller still owns the execution, in its one fixed order.
+local corruption = require("lib.corruption")
 local due = require("lib.due")
 local keys = require("lib.keys")
 local op = require("lib.op")
@@ -8,8 +9,17 @@ local fence = {}
 
 local function owns(x, arg)
   return x.f.lease_id == arg.lease_id
-    and tonumber(x.f.epoch) == arg.epoch
-    and tonumber(x.f.attempt) == arg.attempt
+    and record.number(x, "epoch") == arg.epoch
+    and record.number(x, "attempt") == arg.attempt
+end
+
+-- What was ever under a lease says so; without it nobody could tell whose it is.
+local function require_lease(x)
+  if x.f.lease_id == nil then
+    corruption.tell(x.key, "lease_id", "is missing")
+  end
+  record.need(x, "epoch")
+  record.need(x, "attempt")
 end
 
 -- Tells a refused caller where the execution is now, and what was said when it was cancelled.
@@ -38,6 +48,9 @@ function fence.check(arg, now_ms)
     return nil, op.refuse("execution_not_found", {})
   end
   due.apply(x, now_ms)
+  if leased(x) then
+    require_lease(x)
+  end
   local own = owns(x, arg)
   if not leased(x) then
     if own and x.f.settled ~= nil then
@@ -57,7 +70,7 @@ function fence.check(arg, now_ms)
 end
 
 local function is_ahead(time, now_ms)
-  return not time or tonumber(time) > now_ms
+  return not time or (tonumber(time) or 0) > now_ms
 end
 
 -- Like check, for the calls that come most often and change nothing of the execution: reads a few
@@ -99,6 +112,9 @@ function fence.check_settle(operation, arg, now_ms, replay)
     return x, refusal
   end
   local by, digest, rest = settled.f.settled:match("^(%S+) (%S+) ?(.*)$")
+  if by == nil then
+    corruption.tell(settled.key, "settled", "does not parse")
+  end
   if by == operation and digest == arg.digest then
     return nil, replay(rest)
   end

@@ -1,4 +1,5 @@
 -- The keys that sign waitpoint tokens: which one is current, and until when the others count.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 
 local keyring = {}
@@ -12,7 +13,8 @@ function keyring.problem(kid, now_ms)
     return nil
   end
   -- Of the last millisecond of its grace a key still counts.
-  return (tonumber(found[2] or nil) or 0) < now_ms and "token_expired" or nil
+  local until_ms = found[2] and corruption.number(keys.keyring(), "x" .. kid, found[2]) or 0
+  return until_ms < now_ms and "token_expired" or nil
 end
 
 -- Whether new tokens may be signed with it: those of a replaced key would die with its grace.
@@ -29,7 +31,7 @@ function keyring.install(kid, secret, grace_ms, now_ms)
   local removed = 0
   for position = 1, #flat, 2 do
     local old = flat[position]:match("^x(.+)$")
-    if old and tonumber(flat[position + 1]) < now_ms then
+    if old and corruption.number(key, flat[position], flat[position + 1]) < now_ms then
       removed = removed + redis.call("HDEL", key, "s" .. old)
     end
   end

@@ -171,7 +171,11 @@ local function run_safely(spec, args, first, now_ms, now_us)
   if ok then
     return reply
   end
-  return { "fault", type(reply) == "table" and reply.err or tostring(reply) }
+  local is_table = type(reply) == "table"
+  if is_table and reply.corrupt ~= nil then
+    return { "corrupt", unpack(reply.corrupt) }
+  end
+  return { "fault", is_table and reply.err or tostring(reply) }
 end
 
 -- The whole batch is measured before anything runs, so that a malformed one changes nothing.

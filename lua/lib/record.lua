@@ -1,5 +1,7 @@
 -- One execution's small fields as a table, and back as the fewest writes.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
+local lifecycle = require("generated.lifecycle")
 
 local record = {}
 
@@ -57,6 +59,9 @@ function record.load(id)
   for position = 1, count, 2 do
     fields[flat[position]] = flat[position + 1]
   end
+  if lifecycle[fields.state] == nil then
+    corruption.tell(key, "state", fields.state and "is unknown" or "is missing")
+  end
   return fresh(id, key, fields)
 end
 
@@ -73,8 +78,15 @@ function record.set(x, name, value)
   end
 end
 
+-- A field's number, or nil when it is not there.
 function record.number(x, name)
-  return tonumber(x.f[name])
+  local text = x.f[name]
+  return text and corruption.number(x.key, name, text)
+end
+
+-- The number of a field that must be there.
+function record.need(x, name)
+  return corruption.number(x.key, name, x.f[name])
 end
 
 local function write(x, set, sets, gone, gones)

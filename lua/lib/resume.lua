@@ -1,4 +1,5 @@
 -- Leaving a suspension: by its signals, by an operator, or because its time is over.
+local corruption = require("lib.corruption")
 local finish = require("lib.finish")
 local gates = require("lib.gates")
 local record = require("lib.record")
@@ -20,7 +21,7 @@ local function place(x, event, delay_ms, now_ms)
 end
 
 local function wished_delay(s)
-  return tonumber(s.f.delay_ms or "0")
+  return suspension.number(s, "delay_ms") or 0
 end
 
 -- Resumes because the condition is met; `closer` is the position of the last signal.
@@ -104,7 +105,8 @@ function resume.lapse(x, now_ms)
   if ending then
     stop(x, s, ending, now_ms)
   else
-    behaviours[s.f.behaviour](x, s, now_ms)
+    local go = behaviours[s.f.behaviour] or corruption.tell(s.key, "behaviour", "is unknown")
+    go(x, s, now_ms)
   end
 end
 

@@ -1,4 +1,5 @@
 -- Whether a failure is retried and when: the one place that decides it.
+local corruption = require("lib.corruption")
 local flow = require("lib.flow")
 local limits = require("generated.limits")
 local record = require("lib.record")
@@ -50,7 +51,7 @@ function retry.at(x, class, random_ppm, now_ms)
   if x.f.retry == nil or (x.f.flow ~= nil and flow.is_over(x)) then
     return nil
   end
-  local policy = retry.parse(x.f.retry)
+  local policy = retry.parse(x.f.retry) or corruption.tell(x.key, "retry", "does not parse")
   local retries = record.number(x, "retries") or 0
   if retries + 1 >= policy.attempts then
     return nil

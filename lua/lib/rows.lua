@@ -17,10 +17,11 @@ return {
     "created_at:int",
     "input:bytes?",
   },
-  -- An accepted signal; `lib/signals` builds it in this order.
+  -- An accepted signal; `lib/signals` builds it in this order. One that does not parse has no id,
+  -- and nothing after it.
   signal = {
     "position:int",
-    "id:text",
+    "id:text?",
     "waitpoint:text",
     "name:text",
     "category:text",
@@ -69,5 +70,5 @@ return {
     "flow:text?",
     "intact:flag",
   },
-  suspended = { "id:text", "score:int", "reason:text", "suspended_at:int" },
+  suspended = { "id:text", "score:int", "reason:text?", "suspended_at:text?" },
 }

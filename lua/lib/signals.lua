@@ -2,6 +2,7 @@
 --
 -- One hash holds them all: by position what is known of a signal, `p` and the position its payload,
 -- `i` and its id or `k` and waitpoint and key the position, `r` and the sender how often it sent.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
 
@@ -12,22 +13,30 @@ local function sized(text)
 end
 
 -- The words of a stored signal, then three texts that carry their length.
-local pattern = "^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%d+) (%S+) (%S+) (%S+) ()"
+local pattern = "^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%d+) ([%d,]+) (%S+) (%S+) ()"
 
+-- Nil unless the record ends with the last of them.
 local function texts(record, from)
   local found = {}
   for position = 1, 3 do
     local size, start = record:match("^(%d+):()", from)
+    if size == nil then
+      return nil
+    end
     from = start + tonumber(size)
     found[position] = record:sub(start, from - 1)
   end
-  return found
+  return from == #record + 1 and found or nil
 end
 
+-- Nil when the record does not parse.
 local function read(position, record)
   local found = { record:match(pattern) }
-  local from = found[11]
-  local identity, correlation, key = unpack(texts(record, from))
+  local last = found[11] and texts(record, found[11])
+  if not last then
+    return nil
+  end
+  local identity, correlation, key = unpack(last)
   return {
     position = position,
     id = found[1],
@@ -68,8 +77,12 @@ local function field(position)
 end
 
 function signals.load(x, position)
-  local record = redis.call("HGET", keys.signals(x.id), field(position))
-  return record and read(position, record) or nil
+  local key = keys.signals(x.id)
+  local record = redis.call("HGET", key, field(position))
+  if not record then
+    return nil
+  end
+  return read(position, record) or corruption.tell(key, field(position), "does not parse")
 end
 
 -- The signal that was accepted under this id, or under this key at this waitpoint.
@@ -83,14 +96,18 @@ function signals.find(x, id, waitpoint, key)
   if not position then
     return nil
   end
-  local signal = signals.load(x, tonumber(position))
+  local key_of_all = keys.signals(x.id)
+  position = corruption.number(key_of_all, found[2] and names[2] or names[1], position)
+  local signal = signals.load(x, position)
+    or corruption.tell(key_of_all, field(position), "is missing")
   signal.by_key = found[2] and true or false
   return signal
 end
 
 -- How many signals the execution ever accepted.
 function signals.count(x)
-  return tonumber(redis.call("HGET", keys.signals(x.id), "count") or "0")
+  local key = keys.signals(x.id)
+  return corruption.number(key, "count", redis.call("HGET", key, "count") or "0")
 end
 
 -- Stores what is known of a signal that was stored before.
@@ -121,6 +138,9 @@ end
 function signals.sent(x, signal, now_ms, window_ms)
   local stored = redis.call("HGET", keys.signals(x.id), sender_field(signal))
   local began, sent = (stored or ""):match("^(%d+) (%d+)$")
+  if stored and began == nil then
+    corruption.tell(keys.signals(x.id), sender_field(signal), "does not parse")
+  end
   began = tonumber(began)
   if began == nil or now_ms < began or now_ms >= began + window_ms then
     return 0, now_ms
@@ -141,14 +161,20 @@ function signals.policy()
   end
   local found, policy = redis.call("HMGET", keys.config(), unpack(names)), {}
   for position, name in ipairs(names) do
-    policy[name] = tonumber(found[position] or nil) or limits.signal_policy[name]
+    local allowed = found[position]
+    policy[name] = allowed and corruption.number(keys.config(), name, allowed)
+      or limits.signal_policy[name]
   end
   return policy
 end
 
--- A signal as readers get it, in the order of the declared row.
+-- A signal as readers get it, in the order of the declared row; one that does not parse has its
+-- position alone, for the reader to tell.
 local function row(position, record, payload, left_out)
-  local signal = read(position, record)
+  local signal = record and read(position, record)
+  if not signal then
+    return { field(position), false }
+  end
   return {
     field(position),
     signal.id,

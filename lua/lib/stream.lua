@@ -1,4 +1,5 @@
 -- The streams of an execution: what is known of each, and their end. Their frames: lib/frames.
+local corruption = require("lib.corruption")
 local frames = require("lib.frames")
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
@@ -17,6 +18,9 @@ function stream.load(id, attempt)
     return nil
   end
   local last, bytes, created_at, last_at, closed_at, reason = text:match(pattern)
+  if last == nil then
+    corruption.tell(keys.streams(id), attempt, "does not parse")
+  end
   return {
     last = tonumber(last),
     bytes = tonumber(bytes),
@@ -49,6 +53,7 @@ function stream.close(x, reason, now_ms)
   end
   record.set(x, "streamed", 0)
   local known = stream.load(x.id, x.f.attempt)
+    or corruption.tell(keys.streams(x.id), x.f.attempt, "is missing")
   known.closed_at, known.reason = now_ms, reason
   stream.save(x.id, x.f.attempt, known)
   frames.end_live(x.id, x.f.attempt)

@@ -1,4 +1,5 @@
 -- The rolling document of an attempt: "<version> <time of change>", a line break, the document.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 
 local summary = {}
@@ -10,6 +11,9 @@ function summary.load(id, attempt)
     return nil
   end
   local version, updated_at, start = text:match("^(%d+) (%d+)\n()")
+  if version == nil then
+    corruption.tell(keys.summary(id, attempt), "record", "does not parse")
+  end
   return {
     version = tonumber(version),
     updated_at = tonumber(updated_at),

@@ -1,5 +1,6 @@
 -- The latest suspension of an execution: what it waits for and what has come already.
 local condition = require("lib.condition")
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 local record = require("lib.record")
 local waitpoints = require("lib.waitpoints")
@@ -23,8 +24,12 @@ end
 
 -- Returns nil when there never was one.
 function suspension.load(x)
-  local flat = redis.call("HGETALL", keys.suspension(x.id))
+  local key = keys.suspension(x.id)
+  local flat = redis.call("HGETALL", key)
   if #flat == 0 then
+    if x.f.suspension ~= nil then
+      corruption.tell(key, "record", "is missing")
+    end
     return nil
   end
   local fields, tokens, ids = {}, {}, {}
@@ -36,10 +41,13 @@ function suspension.load(x)
       fields[name] = flat[position + 1]
     end
   end
+  if fields.points == nil then
+    corruption.tell(key, "points", "is missing")
+  end
   for id in fields.points:gmatch("[^,]+") do
     ids[#ids + 1] = id
   end
-  return { f = fields, ids = ids, tokens = tokens }
+  return { key = key, f = fields, ids = ids, tokens = tokens }
 end
 
 local function text(value)
@@ -79,8 +87,15 @@ function suspension.update(x, s, fields, removed)
   end
 end
 
+-- A field's number, or nil when it is not there.
+function suspension.number(s, name)
+  local value = s.f[name]
+  return value and corruption.number(s.key, name, value)
+end
+
 function suspension.tree(s)
-  return condition.parse(s.f.condition, #s.ids)
+  return s.f.condition and condition.parse(s.f.condition, #s.ids)
+    or corruption.tell(s.key, "condition", s.f.condition and "does not parse" or "is missing")
 end
 
 local function place(s, waitpoint)
@@ -115,7 +130,7 @@ end
 function suspension.close(x, s, how, closer, now_ms)
   suspension.update(x, s, { closed_at = now_ms, closed = how, closer = closer })
   for _, id in ipairs(s.ids) do
-    local point = waitpoints.load(x, id)
+    local point = waitpoints.load(x, id) or corruption.tell(keys.waitpoints(x.id), id, "is missing")
     if point.state ~= "closed" then
       waitpoints.close(x, point, how, now_ms)
     end
@@ -131,14 +146,14 @@ end
 -- Positions of the signals that met the condition, in the order of their acceptance.
 function suspension.satisfiers(s)
   local seen, positions = {}, {}
-  for _, position in pairs(s.tokens) do
-    position = tonumber(position)
+  for token, position in pairs(s.tokens) do
+    position = corruption.number(s.key, "+" .. token, position)
     if not seen[position] then
       seen[position] = true
       positions[#positions + 1] = position
     end
   end
-  local closer = tonumber(s.f.closer or nil)
+  local closer = suspension.number(s, "closer")
   if closer and not seen[closer] then
     positions[#positions + 1] = closer
   end

@@ -72,13 +72,14 @@ local score_of = {
     if x.f.grant_until ~= nil then
       return limits.granted_score
     end
-    return tonumber(x.f.created_at) - (tonumber(x.f.priority) or 0) * limits.priority_step_ms
+    return record.need(x, "created_at")
+      - (record.number(x, "priority") or 0) * limits.priority_step_ms
   end,
   leased = function(x)
-    return earliest(record.number(x, "expires_at"), record.number(x, "attempt_deadline_at"))
+    return earliest(record.need(x, "expires_at"), record.number(x, "attempt_deadline_at"))
   end,
   delayed = function(x)
-    return record.number(x, "not_before")
+    return record.need(x, "not_before")
   end,
   suspended = function(x)
     return record.number(x, "wait_until") or limits.no_deadline_score
@@ -88,7 +89,7 @@ local score_of = {
       -- Members stay for as long as their flow does.
       return limits.no_deadline_score
     end
-    return record.number(x, "ended_at")
+    return record.need(x, "ended_at")
       + (record.number(x, "retention_ms") or limits.retention_default_ms)
   end,
 }
@@ -99,7 +100,7 @@ score_of.reclaimable = score_of.claimable
 local function score(index, x)
   local rule = score_of[index]
   if rule == nil then
-    return record.number(x, "created_at")
+    return record.need(x, "created_at")
   end
   return rule(x)
 end
@@ -114,8 +115,7 @@ local function timer_of(x)
 end
 
 -- Returns whether there is one now.
-local function save_timer(x)
-  local at_ms = timer_of(x)
+local function save_timer(x, at_ms)
   if at_ms == nil then
     pending.remove_row(keys.timers(), x.id)
     return false
@@ -140,11 +140,14 @@ local function member_moved(x, from, to, now_ms)
   flow.moved(x, from, to, now_ms)
 end
 
--- Writes the execution and moves or rescores its index row. Nothing in here can fail.
+-- Writes the execution and moves or rescores its index row. From the first write on nothing in here
+-- can fail.
 function transition.commit(x, now_ms)
   record.set(x, "updated_at", now_ms)
   local leaf = leaf_of(x)
   local left = x.left or leaf
+  local at_ms, timed = score(leaf.index, x), x.timed or record.timed(x.f)
+  local timer_at = timed and timer_of(x) or nil
   record.save(x)
   local key = index_key(leaf.index, x)
   if left.index ~= "none" and left.index ~= leaf.index then
@@ -155,16 +158,15 @@ function transition.commit(x, now_ms)
     pending.remove_field(keys.leases(), x.f.lease_id)
     if sources[x.event] ~= "worker" then
       -- Its holder did not give it back and works on until it is told.
-      wake.lost(x.id, x.f.epoch, x.event)
+      wake.lost(x.id, x.f.epoch or 0, x.event)
     end
   end
-  local at_ms = score(leaf.index, x)
   pending.add_row(key, x.id, at_ms)
   if routed[leaf.index] and x.f.capabilities ~= nil then
     redis.call("SADD", keys.routes(x.f.lane), x.f.capabilities)
   end
-  if x.timed or record.timed(x.f) then
-    x.timed = save_timer(x)
+  if timed then
+    x.timed = save_timer(x, timer_at)
   end
   announce(x, leaf.index, at_ms, now_ms)
   x.left = nil

@@ -1,4 +1,5 @@
 -- The waitpoints of an execution: what may be signalled, by whom, and what came of it.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
 
@@ -26,12 +27,34 @@ local function names()
   }
 end
 
-local function read(id, text)
+local states = { pending = true, active = true, closed = true }
+local counted = { "attempt", "run", "created_at", "count" }
+local timed = { "expires_at", "closed_at", "last_at" }
+
+local function check(point, key)
+  for _, name in ipairs(counted) do
+    corruption.number(key, point.id .. " " .. name, point[name])
+  end
+  for _, name in ipairs(timed) do
+    if point[name] ~= nil then
+      corruption.number(key, point.id .. " " .. name, point[name])
+    end
+  end
+  if not states[point.state] then
+    corruption.tell(key, point.id .. " state", "is unknown")
+  end
+end
+
+local function read(key, id, text)
   local point, position, order = { id = id }, 0, names()
   for word in text:gmatch("%S+") do
     position = position + 1
-    point[order[position]] = word ~= "," and word or nil
+    point[order[position] or "more"] = word ~= "," and word or nil
   end
+  if position ~= #order then
+    corruption.tell(key, id, "does not parse")
+  end
+  check(point, key)
   return point
 end
 
@@ -41,8 +64,9 @@ function waitpoints.run(x)
 end
 
 function waitpoints.load(x, id)
-  local text = redis.call("HGET", keys.waitpoints(x.id), id)
-  return text and read(id, text) or nil
+  local key = keys.waitpoints(x.id)
+  local text = redis.call("HGET", key, id)
+  return text and read(key, id, text) or nil
 end
 
 function waitpoints.save(x, point)

@@ -8,6 +8,7 @@ import type {
   ExecutionSnapshot,
   SignalDelivery,
 } from '../persistence/backend.ts'
+import { corruptKey } from '../persistence/corruption.ts'
 import type { StreamSummary } from '../persistence/frames.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import type { Endings } from './endings.ts'
@@ -182,12 +183,22 @@ export class Execution<Output = unknown> {
     const newest = async () => ((await backend.describeExecution(this.id))?.totalAttempts ?? 1) - 1
     const attempt = options.attempt ?? Math.max(0, await newest())
     const summary = await backend.readSummary(this.id, attempt)
-    return summary && { ...summary, attempt, value: JSON.parse(summary.document) }
+    if (summary === undefined) return undefined
+    const key = `summary:${this.id}:${attempt}`
+    return { ...summary, attempt, value: readDocument(summary.document, key) }
   }
 
   /** Ends it as cancelled, whoever works on it: that attempt's signal fires at once, anywhere. */
   async cancel(reason = 'cancelled by the application'): Promise<void> {
     await this.parts.backend.cancelExecution(this.id, reason)
+  }
+}
+
+function readDocument(document: string, key: string): unknown {
+  try {
+    return JSON.parse(document)
+  } catch (cause) {
+    return corruptKey(key, 'document', 'does not parse', cause)
   }
 }
 

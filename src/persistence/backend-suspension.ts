@@ -2,7 +2,7 @@
 import type { ExecutionId } from '../ids.ts'
 import type { timeoutBehaviours } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
-import type { Handle, Page, PartitionKey } from './backend.ts'
+import type { Handle, PartitionKey, RecordPage } from './backend.ts'
 import type { ResumeCondition, SignalMatcher, SignalSource } from './condition.ts'
 
 export type { ResumeCondition, SignalMatcher, SignalSource }
@@ -215,7 +215,7 @@ export interface SuspensionOperations {
     partition: PartitionKey,
     cursor: string | undefined,
     limit: number,
-  ): Promise<Page<SuspendedExecution, string>>
+  ): Promise<RecordPage<SuspendedExecution, string>>
   /**
    * Accepts a signal: stored before the answer, kept for a suspension to come, or offered to the
    * condition at once. Throws `missing_token`, `invalid_token`, `token_expired`,
@@ -241,9 +241,9 @@ export interface SuspensionIngress {
       readonly limit?: number | undefined
       readonly withSignals?: boolean | undefined
     },
-  ): Promise<Page<WaitpointSummary, string>>
+  ): Promise<RecordPage<WaitpointSummary, string>>
   /** Accepted signals of an execution after a position, in the order of their acceptance. */
-  listSignals(id: ExecutionId, after: number, limit: number): Promise<Page<Signal, number>>
+  listSignals(id: ExecutionId, after: number, limit: number): Promise<RecordPage<Signal, number>>
   /**
    * The token of a waitpoint, for those who may operate the engine: the one that it was issued with
    * while that one's key counts, else one that is signed with the current key.

@@ -54,7 +54,7 @@ export function fieldReader(
 }
 
 /** The number, or undefined when the text is none that was ever stored. */
-function wholeNumber(text: string): number | undefined {
+export function wholeNumber(text: string): number | undefined {
   const value = /^(?:0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN
   return Number.isSafeInteger(value) ? value : undefined
 }

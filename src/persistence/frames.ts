@@ -1,6 +1,6 @@
 // Frames of attempt streams: what is appended, what is read, and how a stored one is read back.
-import { EngineError } from '../errors.ts'
 import type { frameEncodings } from '../limits.ts'
+import { corruptKey } from './corruption.ts'
 
 /**
  * How a frame is kept: `durable` until 10,000 newer ones came; `live` at best until 1000 newer ones
@@ -112,14 +112,15 @@ const encodings: Readonly<Record<string, FrameEncoding>> = { b: 'binary', u: 'ut
 
 const headerPattern = /^(\d+) ([dls]) ([buj]) (\d+) (\d+|-) (\S+) (\d+|-)$/
 
-/** Reads a frame as it is stored; see lua/lib/frames.lua. */
-export function readFrame(packed: Uint8Array): StoredFrame {
+/** Reads a frame as it is stored; see lua/lib/frames.lua. `key` is that of its stream. */
+export function readFrame(packed: Uint8Array, key = 'frames'): StoredFrame {
   const bytes = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength)
   const end = bytes.indexOf(10)
   const match = headerPattern.exec(bytes.subarray(0, Math.max(0, end)).toString())
-  if (match === null) throw new EngineError('corruption', 'a stored frame does not parse')
+  if (match === null) return corruptKey(key, 'header', 'does not parse')
   const [, number, mode = '', encoding = '', atMs, version, type = '', length] = match
   const payloadAt = end + 1 + (length === '-' ? 0 : Number(length))
+  if (payloadAt > bytes.byteLength) corruptKey(key, `${number} correlation`, 'cut off')
   return {
     number: Number(number),
     type,

@@ -1,6 +1,7 @@
 // The signing keys of every partition, as this process knows them.
 import { randomBytes } from 'node:crypto'
-import { type KeptKey, type Keyring, Secret } from './keyring.ts'
+import { corruptKey, wholeNumber } from './corruption.ts'
+import { isKeyId, type KeptKey, type Keyring, Secret } from './keyring.ts'
 import type { Store } from './store.ts'
 
 /** The key that a namespace signs with until somebody installs another one. */
@@ -33,7 +34,7 @@ export class Keyrings {
 
   private async load(partition: number): Promise<Keyring> {
     const found = await this.entries(partition)
-    if (found.current !== undefined) return keyringOf(found)
+    if (Object.keys(found).length > 0) return keyringOf(found)
     const secret = randomBytes(32).toString('base64url')
     await this.store.call(partition, 'keyring.seed', { kid: firstKid, secret })
     return keyringOf(await this.entries(partition))
@@ -45,14 +46,24 @@ export class Keyrings {
   }
 }
 
+/** The keys and when they expire, or `corruption`: what is damaged must not sign or let pass. */
 function keyringOf(entries: Readonly<Record<string, string>>): Keyring {
+  const refuse = (field: string, why: string): never => corruptKey('keyring', field, why)
   const keys: [kid: string, key: KeptKey][] = []
   for (const [name, value] of Object.entries(entries)) {
-    if (!name.startsWith('s')) continue
     const kid = name.slice(1)
+    if (name === 'current' || (name.startsWith('x') && isKeyId(kid))) continue
+    if (!name.startsWith('s') || !isKeyId(kid)) refuse(name, 'unknown')
+    if (!/^[\w-]{43,171}$/.test(value)) refuse(name, 'no secret')
     const secret = new Secret(Buffer.from(value, 'base64url'))
     const expires = entries[`x${kid}`]
-    keys.push([kid, expires === undefined ? { secret } : { secret, expiresAtMs: Number(expires) }])
+    if (expires === undefined) keys.push([kid, { secret }])
+    else {
+      const expiresAtMs = wholeNumber(expires) ?? refuse(`x${kid}`, 'no whole number')
+      keys.push([kid, { secret, expiresAtMs }])
+    }
   }
-  return { current: entries.current ?? '', keys: new Map(keys) }
+  const { current = '' } = entries
+  if (entries[`s${current}`] === undefined) refuse('current', 'has no secret')
+  return { current, keys: new Map(keys) }
 }

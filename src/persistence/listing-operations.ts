@@ -1,13 +1,19 @@
-// Lists of a whole partition or of all: its executions' ids, the lanes.
+// Lists of a whole partition or of all: executions' ids, what is suspended, the lanes.
 import { formatExecutionId } from '../ids.ts'
 import { bounds, laneStates } from '../limits.ts'
 import { anyCount, checkWhole, parseCursor } from './arguments.ts'
 import type { EngineBackend, LaneState, LaneSummary } from './backend.ts'
 import { corruptKey, readRows } from './corruption.ts'
+import type { SuspendedRow } from './generated/operations.ts'
+import { parseSuspendedCursor } from './signal-delivery.ts'
+import { readSuspended } from './signal-reading.ts'
 import type { Store } from './store.ts'
 import { storedCall } from './stored-call.ts'
 
-export type ListingOperations = Pick<EngineBackend, 'listExecutions' | 'listLanes'>
+export type ListingOperations = Pick<
+  EngineBackend,
+  'listExecutions' | 'listLanes' | 'listSuspended'
+>
 
 function readLane([lane, stored]: readonly [string, string]): LaneSummary {
   const state = laneStates.find((known): known is LaneState => known === stored)
@@ -26,6 +32,22 @@ export function listingOperations(store: Store): ListingOperations {
       const { ids, more } = await storedCall(store, partition, 'partition.list', args)
       const items = ids.map((local) => formatExecutionId(partition, local))
       return { items, nextCursor: more ? items.at(-1) : undefined }
+    },
+    async listSuspended(partition, cursor, limit) {
+      checkWhole('limit', limit, anyCount)
+      checkWhole('partition', partition, { min: 0, max: store.partitionCount - 1 })
+      const after = cursor === undefined ? undefined : parseSuspendedCursor(cursor)
+      const answer = await storedCall(store, partition, 'partition.suspended', {
+        after: after?.after,
+        after_score: after?.after_score,
+        count: Math.min(limit, bounds.page_count.max),
+      })
+      const idOf = ({ id }: SuspendedRow) => formatExecutionId(partition, id)
+      const last = answer.more ? answer.executions.at(-1) : undefined
+      return {
+        ...readRows(answer.executions, idOf, (row) => readSuspended(partition, row)),
+        nextCursor: last && `${last.score}:${idOf(last)}`,
+      }
     },
     async listLanes(cursor, limit) {
       checkWhole('limit', limit, anyCount)

@@ -1,7 +1,8 @@
 // Reads stored records back as typed values, and refuses what does not parse.
 import { EngineError } from '../errors.ts'
 import { type ExecutionId, formatExecutionId } from '../ids.ts'
-import type { LeafName } from '../machines/generated/lifecycle.ts'
+import { bounds, failureClasses, timeoutBehaviours } from '../limits.ts'
+import { leafNames } from '../machines/generated/lifecycle.ts'
 import { leafOf } from '../machines/table.ts'
 import type {
   EndedAttempt,
@@ -12,36 +13,17 @@ import type {
   SuspensionSnapshot,
 } from './backend.ts'
 import type { Answer } from './contract.ts'
+import { corrupt, fieldReader } from './corruption.ts'
 
 type Found = Extract<Answer<'execution.describe'>, { outcome: 'found' }>
 type Ended = Extract<Answer<'execution.watch'>, { outcome: 'ended' }>
 
-function corrupt(id: ExecutionId, what: string): never {
-  throw new EngineError('corruption', `execution ${id}: ${what}`, { details: { executionId: id } })
-}
-
-/** Typed access to one record's fields. */
-function reader(id: ExecutionId, fields: Readonly<Record<string, string>>) {
-  const optionalNumber = (name: string): number | undefined => {
-    const text = fields[name]
-    if (text === undefined) return undefined
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-    return Number.isSafeInteger(value) ? value : corrupt(id, `${name}: not a whole number`)
-  }
-  return {
-    optionalNumber,
-    number: (name: string) => optionalNumber(name) ?? corrupt(id, `${name}: missing`),
-    text: (name: string) => fields[name] ?? corrupt(id, `${name}: missing`),
-    optionalText: (name: string) => fields[name],
-  }
-}
-
 /** The public view of a stored execution. */
 export function readSnapshot(partition: number, local: string, found: Found): ExecutionSnapshot {
   const id = formatExecutionId(partition, local)
-  const read = reader(id, found.fields)
-  const state = read.text('state') as LeafName
-  const leaf = leafOf(state) ?? corrupt(id, `state: ${state} is unknown`)
+  const read = fieldReader(id, 'x', found.fields)
+  const state = read.oneOf('state', leafNames)
+  const leaf = leafOf(state) ?? read.refuse('state', 'unknown')
   const attempt = read.optionalNumber('attempt')
   return {
     executionId: id,
@@ -58,7 +40,7 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     blockedBy: read.optionalText('block_reason'),
     withheldBy: read.optionalText('withheld'),
     reason: read.optionalText('reason'),
-    failureClass: read.optionalText('class') as FailureClass | undefined,
+    failureClass: optionalClass(id, found.fields.class),
     totalAttempts: attempt === undefined ? 0 : attempt + 1,
     currentAttempt:
       attempt === undefined ? undefined : { attempt, startedAtMs: read.number('started_at') },
@@ -73,10 +55,10 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     retries: read.optionalNumber('retries') ?? 0,
     reclaims: read.optionalNumber('reclaims') ?? 0,
     replays: read.optionalNumber('replays') ?? 0,
-    progress: { percent: read.optionalNumber('progress'), message: found.note },
+    progress: { percent: readPercent(read), message: found.note },
     capabilities: (read.optionalText('capabilities') ?? '').split(',').filter(Boolean),
     tags: readTags(id, found.tags),
-    endedAttempts: found.attempts.map((line) => readEndedAttempt(id, line)),
+    endedAttempts: found.attempts.map((line, at) => readEndedAttempt(id, line, at)),
     suspension: readSuspension(id, found.suspension),
   }
 }
@@ -85,15 +67,15 @@ function readSuspension(
   id: ExecutionId,
   fields: Readonly<Record<string, string>>,
 ): SuspensionSnapshot | undefined {
-  if (fields.id === undefined) return undefined
-  const read = reader(id, fields)
+  if (Object.keys(fields).length === 0) return undefined
+  const read = fieldReader(id, 'wait', fields)
   return {
-    suspensionId: fields.id,
+    suspensionId: read.text('id'),
     reason: read.text('reason'),
     suspendedAtMs: read.number('at'),
     timeoutAtMs: read.optionalNumber('timeout_at'),
-    onTimeout: read.text('behaviour'),
-    pointer: read.optionalText('pointer'),
+    onTimeout: read.oneOf('behaviour', timeoutBehaviours),
+    pointer: fields.pointer,
     signalCount: read.number('count'),
     waitpointIds: read.text('points').split(','),
     closedAtMs: read.optionalNumber('closed_at'),
@@ -101,36 +83,57 @@ function readSuspension(
   }
 }
 
+function optionalClass(id: ExecutionId, name: string | undefined): FailureClass | undefined {
+  if (name === undefined) return undefined
+  return fieldReader(id, 'x', { class: name }).oneOf('class', failureClasses)
+}
+
+function readPercent(read: ReturnType<typeof fieldReader>): number | undefined {
+  const percent = read.optionalNumber('progress')
+  const { max } = bounds.percent
+  return percent === undefined || percent <= max ? percent : read.refuse('progress', `over ${max}`)
+}
+
 /** A stored JSON object, or `corruption`. */
-function readObject(id: ExecutionId, where: string, text: string): Record<string, unknown> {
+function readObject(id: ExecutionId, kind: string, text: string): Record<string, unknown> {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    return corrupt(id, `${where}: not JSON`)
+    return corrupt(id, kind, 'record', 'not JSON')
   }
-  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
-  return corrupt(id, `${where}: not an object`)
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject
+    ? (value as Record<string, unknown>)
+    : corrupt(id, kind, 'record', 'not an object')
 }
 
-function readTags(id: ExecutionId, tags: string | undefined): Readonly<Record<string, string>> {
-  return tags === undefined ? {} : (readObject(id, 'tags', tags) as Record<string, string>)
+function readTags(id: ExecutionId, text: string | undefined): Readonly<Record<string, string>> {
+  if (text === undefined) return {}
+  const tags = readObject(id, 'tags', text)
+  for (const [name, value] of Object.entries(tags)) {
+    if (typeof value !== 'string') corrupt(id, 'tags', name, 'not text')
+  }
+  return tags as Record<string, string>
 }
+
+const attemptTypes = ['initial', 'retry', 'reclaim', 'replay'] as const
 
 const endedAttemptPattern = /^(\d+) (\w+) (\d+) (\S+) (\d+) (\d+) (\w+)$/
 
-function readEndedAttempt(id: ExecutionId, line: string): EndedAttempt {
-  const parts = endedAttemptPattern.exec(line)
-  if (parts === null) return corrupt(id, 'attempts: an entry does not parse')
-  const [, attempt, type, epoch, worker, startedAt, endedAt, how] = parts
+function readEndedAttempt(id: ExecutionId, line: string, at: number): EndedAttempt {
+  const parts = endedAttemptPattern.exec(line) ?? corrupt(id, 'attempts', String(at), 'unreadable')
+  const [attempt, type, epoch, worker, started_at, ended_at, how] = parts.slice(1)
+  const words = { attempt, type, epoch, worker, started_at, ended_at, how }
+  const read = fieldReader(id, 'attempts', words)
   return {
-    attempt: Number(attempt),
-    type: type as EndedAttempt['type'],
-    epoch: Number(epoch),
-    worker: worker as string,
-    startedAtMs: Number(startedAt),
-    endedAtMs: Number(endedAt),
-    how: how as string,
+    attempt: read.number('attempt'),
+    type: read.oneOf('type', attemptTypes),
+    epoch: read.number('epoch'),
+    worker: read.text('worker'),
+    startedAtMs: read.number('started_at'),
+    endedAtMs: read.number('ended_at'),
+    how: read.text('how'),
   }
 }
 
@@ -159,24 +162,26 @@ export function formatFailure(reason: FailureReason): Uint8Array {
 
 function readFailure(id: ExecutionId, ending: Uint8Array | undefined): FailureReason | undefined {
   if (ending === undefined) return undefined
-  const { message, detail } = readObject(id, 'failure', Buffer.from(ending).toString())
-  if (typeof message !== 'string') return corrupt(id, 'failure: message: missing')
-  return typeof detail === 'string'
+  const { message, detail } = readObject(id, 'out', Buffer.from(ending).toString())
+  if (typeof message !== 'string') return corrupt(id, 'out', 'message', 'missing')
+  if (detail === undefined) return { message }
+  const isBytes = typeof detail === 'string' && /^[\w+/]*={0,2}$/.test(detail)
+  return isBytes
     ? { message, detail: Buffer.from(detail, 'base64') }
-    : { message }
+    : corrupt(id, 'out', 'detail', 'not base64')
 }
 
 /** How an execution ended, as a value. */
 export function readEnding(id: ExecutionId, ended: Ended): ExecutionEnding {
-  const reason = ended.reason ?? ''
+  if (ended.state === 'terminal.completed') return { outcome: 'completed', result: ended.ending }
+  if (ended.state === 'terminal.skipped') return { outcome: 'skipped', reason: ended.reason ?? '' }
+  const reason = fieldReader(id, 'x', { reason: ended.reason }).text('reason')
   switch (ended.state) {
-    case 'terminal.completed':
-      return { outcome: 'completed', result: ended.ending }
     case 'terminal.failed':
       return {
         outcome: 'failed',
         reason,
-        failureClass: ended.class as FailureClass | undefined,
+        failureClass: optionalClass(id, ended.class),
         failure: readFailure(id, ended.ending),
       }
     case 'terminal.cancelled':
@@ -187,9 +192,7 @@ export function readEnding(id: ExecutionId, ended: Ended): ExecutionEnding {
       }
     case 'terminal.expired':
       return { outcome: 'expired', reason }
-    case 'terminal.skipped':
-      return { outcome: 'skipped', reason }
     default:
-      return corrupt(id, `state: ${ended.state} is no ending`)
+      return corrupt(id, 'x', 'state', `no ending: ${ended.state}`)
   }
 }

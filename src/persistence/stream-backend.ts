@@ -6,6 +6,7 @@ import type { Accepted } from './answers.ts'
 import { checkMode, checkWhole } from './arguments.ts'
 import type { EngineBackend, Handle } from './backend.ts'
 import type { Arguments } from './contract.ts'
+import { corruptKey } from './corruption.ts'
 import {
   type AppendFrameOutcome,
   type Frame,
@@ -86,7 +87,8 @@ export class StreamBackend implements StreamOperations {
       to: to === 'end' ? undefined : to,
       count,
     }
-    return readPage(await storedCall(this.store, partition, 'stream.read', args))
+    const found = await storedCall(this.store, partition, 'stream.read', args)
+    return readPage(`frames:${local}:${attempt}`, found)
   }
 
   async tailStream(id: ExecutionId, attempt: number, request: TailRequest): Promise<FramePage> {
@@ -95,7 +97,7 @@ export class StreamBackend implements StreamOperations {
     // Checked here, too, because the wait is over before a look with it is made.
     checkWhole('waitMs', waitMs, bounds.tail_ms)
     const args = { partition, id: local, attempt, after, count, waitMs, signal }
-    return readPage(await this.tails.tail(args))
+    return readPage(`frames:${local}:${attempt}`, await this.tails.tail(args))
   }
 
   async readSummary(id: ExecutionId, attempt: number): Promise<StreamSummary | undefined> {
@@ -116,7 +118,7 @@ export class StreamBackend implements StreamOperations {
     const name = `${partition}-${args.id}:${args.attempt}`
     let from = this.documents.get(name) ?? nothing
     for (;;) {
-      const text = merged(from.text, patch, name)
+      const text = merged(from.text, patch, `${args.id}:${args.attempt}`)
       const document = Buffer.from(text)
       requireFitting(document)
       const answer = await storedCall(this.store, partition, 'stream.summarize', {
@@ -158,7 +160,7 @@ function merged(document: string, patch: string, name: string): string {
   try {
     return mergePatch(document, patch)
   } catch (cause) {
-    throw new EngineError('corruption', `the document of ${name} does not parse`, { cause })
+    return corruptKey(`summary:${name}`, 'document', 'does not parse', cause)
   }
 }
 
@@ -170,9 +172,9 @@ function requireFitting(document: Uint8Array): void {
   })
 }
 
-function readPage(found: Accepted<'stream.read'>): FramePage {
+function readPage(key: string, found: Accepted<'stream.read'>): FramePage {
   return {
-    frames: found.frames.map(readFrame),
+    frames: found.frames.map((packed) => readFrame(packed, key)),
     nextCursor: found.next,
     hasMore: found.more,
     frameCount: found.count,

@@ -1,10 +1,10 @@
 // Suspending, waitpoints and signals over any store.
 import { EngineError, isEngineError } from '../errors.ts'
 import { type ExecutionId, formatExecutionId, parseExecutionId } from '../ids.ts'
-import { bounds, noDeadlineScore } from '../limits.ts'
+import { bounds } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import { anyCount, checkWhole } from './arguments.ts'
-import type { Handle, Page } from './backend.ts'
+import type { Handle, RecordPage } from './backend.ts'
 import type {
   CreateWaitpointOptions,
   DeliverOutcome,
@@ -13,7 +13,6 @@ import type {
   SignalDelivery,
   SignalEffect,
   SignalPolicy,
-  SuspendedExecution,
   SuspendOptions,
   SuspendOutcome,
   SuspensionIngress,
@@ -21,13 +20,14 @@ import type {
   WaitpointSpec,
   WaitpointSummary,
 } from './backend-suspension.ts'
+import { readRows } from './corruption.ts'
 import type { SignalRow } from './generated/operations.ts'
 import { parseHandle, parseHolder, suspendedHandle } from './handle.ts'
 import { currentKey, isKeyAlive, type SigningKey, secretBytes } from './keyring.ts'
 import { Keyrings } from './keyrings.ts'
 import { OperationCaller } from './operation-caller.ts'
-import { checkTarget, mintId, parseSuspendedCursor, signalArguments } from './signal-delivery.ts'
-import { finalEffect, readSignal, readWaitpoints } from './signal-reading.ts'
+import { checkTarget, mintId, signalArguments } from './signal-delivery.ts'
+import { finalEffect, readSignal, readStoredWaitpoint, unreadWaitpoints } from './signal-reading.ts'
 import type { Store } from './store.ts'
 import {
   issuedBy,
@@ -36,7 +36,7 @@ import {
   suspendRequest,
 } from './suspend-request.ts'
 import { mintToken, readToken, type TokenParts, tokenFingerprint, verifyToken } from './token.ts'
-import { readWaitpoint, type Waitpoint } from './waitpoint-record.ts'
+import type { Waitpoint } from './waitpoint-record.ts'
 
 /** How often a call that signs is repeated when its key is replaced under it. */
 const signingTriesMax = 3
@@ -45,7 +45,7 @@ const defaultGraceMs = 86_400_000
 
 export class SuspensionBackend
   extends OperationCaller
-  implements SuspensionOperations, SuspensionIngress
+  implements Omit<SuspensionOperations & SuspensionIngress, 'listSuspended'>
 {
   private readonly keyrings: Keyrings
 
@@ -70,7 +70,7 @@ export class SuspensionBackend
       const answer = await this.call(partition, 'execution.suspend', args)
       const { suspensionId } = request
       if (answer.outcome === 'satisfied') {
-        const signals = await this.whole(partition, fence.id, answer.signals)
+        const signals = await this.read(partition, fence.id, answer.signals)
         const { replayed } = answer
         return { outcome: 'already_satisfied', suspensionId, signals, replayed } as const
       }
@@ -121,7 +121,7 @@ export class SuspensionBackend
   async observeSignals(handle: Handle): Promise<readonly Signal[]> {
     const { partition, id, attempt } = parseHolder(this.store.kind, handle)
     const { signals } = await this.call(partition, 'signal.observe', { id, attempt })
-    return this.whole(partition, id, signals)
+    return this.read(partition, id, signals)
   }
 
   async deliverSignal(delivery: SignalDelivery): Promise<DeliverOutcome> {
@@ -137,35 +137,6 @@ export class SuspensionBackend
     return { outcome: isOwn ? 'accepted' : 'duplicate', signalId: answer.signal, effect }
   }
 
-  async listSuspended(
-    partition: number,
-    cursor: string | undefined,
-    limit: number,
-  ): Promise<Page<SuspendedExecution, string>> {
-    checkWhole('limit', limit, anyCount)
-    checkWhole('partition', partition, { min: 0, max: this.store.partitionCount - 1 })
-    const after = cursor === undefined ? {} : parseSuspendedCursor(cursor)
-    const { executions, more } = await this.call(partition, 'partition.suspended', {
-      after: undefined,
-      after_score: undefined,
-      ...after,
-      count: Math.min(limit, bounds.page_count.max),
-    })
-    const last = executions.at(-1)
-    return {
-      items: executions.map((row) => ({
-        executionId: formatExecutionId(partition, row.id),
-        reason: row.reason,
-        suspendedAtMs: row.suspended_at,
-        timeoutAtMs: row.score === noDeadlineScore ? undefined : row.score,
-      })),
-      nextCursor:
-        more && last !== undefined
-          ? `${last.score}:${formatExecutionId(partition, last.id)}`
-          : undefined,
-    }
-  }
-
   async listWaitpoints(
     id: ExecutionId,
     options: {
@@ -173,17 +144,28 @@ export class SuspensionBackend
       limit?: number | undefined
       withSignals?: boolean | undefined
     } = {},
-  ): Promise<Page<WaitpointSummary, string>> {
+  ): Promise<RecordPage<WaitpointSummary, string>> {
     const { cursor = '', limit = 100, withSignals = false } = options
     checkWhole('limit', limit, anyCount)
     const all = await this.waitpoints(id, withSignals)
-    const after = all.filter(({ waitpointId }) => waitpointId > cursor)
-    const items = after.slice(0, Math.min(limit, bounds.page_count.max))
-    const nextCursor = after.length > items.length ? items.at(-1)?.waitpointId : undefined
-    return { items, nextCursor }
+    const after = all.filter((point) => point.id > cursor)
+    const page = after.slice(0, Math.min(limit, bounds.page_count.max))
+    const nextCursor = after.length > page.length ? page.at(-1)?.id : undefined
+    return {
+      ...readRows(
+        page,
+        (point) => point.id,
+        (point) => point.read(),
+      ),
+      nextCursor,
+    }
   }
 
-  async listSignals(id: ExecutionId, after: number, limit: number): Promise<Page<Signal, number>> {
+  async listSignals(
+    id: ExecutionId,
+    after: number,
+    limit: number,
+  ): Promise<RecordPage<Signal, number>> {
     checkWhole('limit', limit, anyCount)
     const { partition, local } = parseExecutionId(id)
     const count = Math.min(limit, bounds.page_count.max)
@@ -192,8 +174,17 @@ export class SuspensionBackend
       this.waitpoints(id, false),
     ])
     if (answer.outcome === 'absent') throw notFound(id)
-    const items = answer.signals.map((row) => finalEffect(readSignal(row), points))
-    return { items, nextCursor: answer.more ? items.at(-1)?.position : undefined }
+    const { items: known } = readRows(
+      points,
+      (point) => point.id,
+      (point) => point.read(),
+    )
+    const read = readRows(
+      answer.signals,
+      ({ position }) => String(position),
+      (row) => finalEffect(readSignal(id, row), known),
+    )
+    return { ...read, nextCursor: answer.more ? answer.signals.at(-1)?.position : undefined }
   }
 
   async waitpointToken(id: ExecutionId, waitpointId: string): Promise<string> {
@@ -209,7 +200,7 @@ export class SuspensionBackend
         details: { executionId: id, waitpointId },
       })
     }
-    const { kid, attempt } = readWaitpoint(waitpointId, text)
+    const { kid, attempt } = readStoredWaitpoint(id, waitpointId, text)
     const own = isKeyAlive(ring, kid, listed.now) ? ring.keys.get(kid) : undefined
     const key = own === undefined ? currentKey(ring) : { kid, secret: own.secret }
     return mintToken(key, { executionId: id, attempt, waitpointId })
@@ -329,40 +320,46 @@ export class SuspensionBackend
     )
   }
 
-  /** Signals with the payloads that the answer left out because it was full. */
+  /** The rows with the payloads that the answer left out because it was full. */
   private async whole(
     partition: number,
     id: string,
     rows: readonly SignalRow[],
-  ): Promise<Signal[]> {
-    const signals: Signal[] = []
+  ): Promise<SignalRow[]> {
+    const complete: SignalRow[] = []
     for (const row of rows) {
       if (!row.left_out) {
-        signals.push(readSignal(row))
+        complete.push(row)
         continue
       }
       const args = { id, after: row.position - 1, count: 1 }
       const answer = await this.call(partition, 'signal.list', args)
       const found = answer.outcome === 'listed' ? answer.signals[0] : undefined
-      if (found !== undefined) signals.push(readSignal(found))
+      if (found !== undefined) complete.push(found)
     }
-    return signals
+    return complete
   }
 
-  private async waitpoints(id: ExecutionId, withSignals: boolean): Promise<WaitpointSummary[]> {
+  /** What resumed an execution: every one of these signals, or `corruption`. */
+  private async read(partition: number, id: string, rows: readonly SignalRow[]): Promise<Signal[]> {
+    const executionId = formatExecutionId(partition, id)
+    const complete = await this.whole(partition, id, rows)
+    return complete.map((row) => readSignal(executionId, row))
+  }
+
+  /** Every waitpoint by id, to be read one by one. */
+  private async waitpoints(id: ExecutionId, withSignals: boolean) {
     const { partition, local } = parseExecutionId(id)
     const listed = await this.listed(id, withSignals)
-    const signals = await this.whole(partition, local, listed.signals)
+    const rows = withSignals ? await this.whole(partition, local, listed.signals) : undefined
     const { keys } = await this.keyrings.of(partition)
-    return readWaitpoints(listed, signals, ({ id: waitpointId, kid, attempt }: Waitpoint) => {
+    const fingerprint = ({ id: waitpointId, kid, attempt }: Waitpoint) => {
       const key = keys.get(kid)
       if (key === undefined) return undefined
-      const token = mintToken(
-        { kid, secret: key.secret },
-        { executionId: id, attempt, waitpointId },
-      )
-      return tokenFingerprint(token)
-    })
+      const target = { executionId: id, attempt, waitpointId }
+      return tokenFingerprint(mintToken({ kid, secret: key.secret }, target))
+    }
+    return unreadWaitpoints(id, listed, rows, fingerprint)
   }
 
   private async listed(id: ExecutionId, withSignals: boolean) {

@@ -21,6 +21,9 @@ export interface Waitpoint {
   readonly matched: readonly number[]
 }
 
+/** How many words a stored waitpoint has. */
+export const waitpointWords = 15
+
 const absent = ','
 
 const number = (word: string | undefined) =>

@@ -129,6 +129,7 @@ export function describeLanes(open: Open): void {
       expect(await claimIds(backend)).toEqual([])
       expect(await backend.listLanes(undefined, 10)).toEqual({
         items: [{ lane: 'lane', state: 'paused' }],
+        corrupt: [],
         nextCursor: undefined,
       })
     })
@@ -186,7 +187,11 @@ export function describeLanes(open: Open): void {
     it('gives nothing and no cursor for a limit of nothing', async () => {
       const { backend } = await open()
       await submit(backend)
-      expect(await backend.listLanes(undefined, 0)).toEqual({ items: [], nextCursor: undefined })
+      expect(await backend.listLanes(undefined, 0)).toEqual({
+        items: [],
+        corrupt: [],
+        nextCursor: undefined,
+      })
     })
   })
 }

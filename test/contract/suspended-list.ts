@@ -71,6 +71,7 @@ export function describeSuspendedList(open: Open): void {
             timeoutAtMs: undefined,
           },
         ],
+        corrupt: [],
         nextCursor: undefined,
       })
     })
@@ -128,6 +129,7 @@ export function describeSuspendedList(open: Open): void {
       await suspended(opened)
       expect(await backend.listSuspended(0, undefined, 0)).toEqual({
         items: [],
+        corrupt: [],
         nextCursor: undefined,
       })
       expect((await backend.listSuspended(0, undefined, 1_000_000)).items).toHaveLength(1)

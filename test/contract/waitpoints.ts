@@ -318,7 +318,11 @@ export function describeWaitpoints(open: Open): void {
       await refusal(backend.waitpointToken(id, idOf('none')), 'execution_not_found')
       await refusal(backend.listWaitpoints('nonsense'), 'invalid_input')
       const there = await submit(backend)
-      expect(await backend.listWaitpoints(there)).toEqual({ items: [], nextCursor: undefined })
+      expect(await backend.listWaitpoints(there)).toEqual({
+        items: [],
+        corrupt: [],
+        nextCursor: undefined,
+      })
       await refusal(backend.waitpointToken(there, idOf('none')), 'waitpoint_not_found')
     })
   })

@@ -31,7 +31,12 @@ function read(more: Record<string, string> = {}, found: Partial<Found> = {}) {
   })
 }
 
-const corruption = expect.objectContaining({ code: 'corruption', details: { executionId: id } })
+/** Names the execution, the record and the field. */
+const corruption = (field: unknown = expect.any(String), kind = 'x') =>
+  expect.objectContaining({
+    code: 'corruption',
+    details: { executionId: id, key: `${kind}:${local}`, field, why: expect.any(String) },
+  })
 
 describe('a snapshot', () => {
   test('of a record with nothing but what every record has', () => {
@@ -133,34 +138,96 @@ describe('a snapshot', () => {
     },
   )
 
-  test.each<[string, Record<string, string>]>([
-    ['in no known state', { state: 'asleep' }],
-    ['with a priority that is no number', { priority: 'high' }],
-    ['with a time that is no whole number', { created_at: '1.5' }],
-    ['with a time beyond whole numbers', { updated_at: '9007199254740993' }],
-    ['with a negative count', { retries: '-1' }],
-    ['with an empty number', { reclaims: '' }],
-    ['with an attempt that never started', { attempt: '0' }],
-    ['leased to nobody', { state: 'leased.held', epoch: '5', expires_at: '3' }],
-  ])('is refused as corrupt: %s', (_what, more) => {
-    expect(() => read(more)).toThrow(corruption)
+  test.each<[string, Record<string, string>, field: string]>([
+    ['in no known state', { state: 'asleep' }, 'state'],
+    ['in no state at all', { state: '' }, 'state'],
+    ['without a name of its lane', { lane: '' }, 'lane'],
+    ['with a priority that is no number', { priority: 'high' }, 'priority'],
+    ['with a time that is no whole number', { created_at: '1.5' }, 'created_at'],
+    ['with a time in another notation', { updated_at: '1e3' }, 'updated_at'],
+    ['with a time beyond whole numbers', { updated_at: '9007199254740993' }, 'updated_at'],
+    ['with a start that is none', { not_before: 'soon' }, 'not_before'],
+    ['with a deadline that is none', { deadline_at: '-5' }, 'deadline_at'],
+    ['with an end that is none', { ended_at: '0x10' }, 'ended_at'],
+    ['with an empty reason', { reason: '' }, 'reason'],
+    ['blocked by nothing', { block_reason: '' }, 'block_reason'],
+    ['with an unknown class of failure', { class: 'bad luck' }, 'class'],
+    ['with a negative count', { retries: '-1' }, 'retries'],
+    ['with an empty number', { reclaims: '' }, 'reclaims'],
+    ['with a number of replays that is none', { replays: '01' }, 'replays'],
+    ['with more than all of its progress', { progress: '101' }, 'progress'],
+    ['with an attempt that is none', { attempt: 'x' }, 'attempt'],
+    ['with an attempt that never started', { attempt: '0' }, 'started_at'],
+    ['leased to nobody', { state: 'leased.held', epoch: '5', expires_at: '3' }, 'worker'],
+    ['leased without an epoch', { state: 'leased.held', worker: 'w', expires_at: '3' }, 'epoch'],
+    ['leased for ever', { state: 'leased.held', worker: 'w', epoch: '5' }, 'expires_at'],
+  ])('is refused as corrupt: %s', (_what, more, field) => {
+    expect(() => read(more)).toThrow(corruption(field))
   })
 
   test.each(Object.keys(fields))('is refused as corrupt without %s', (name) => {
     const rest = Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name))
-    expect(() => read({}, { fields: rest })).toThrow(corruption)
+    expect(() => read({}, { fields: rest })).toThrow(corruption(name))
   })
 
-  test.each<[string, Partial<Found>]>([
-    ['tags that are cut off', { tags: '{"a":' }],
-    ['tags that are no object', { tags: '5' }],
-    ['tags that are nothing', { tags: 'null' }],
-    ['a short attempt', { attempts: ['0 initial 5 w 1000 1100'] }],
-    ['an attempt whose number is none', { attempts: ['x initial 5 w 1000 1100 transient'] }],
-    ['an attempt whose time is none', { attempts: ['0 initial 5 w soon 1100 transient'] }],
-  ])('is refused as corrupt with %s', (_what, found) => {
-    expect(() => read({}, found)).toThrow(corruption)
+  test.each<[string, Partial<Found>, kind: string, field: string]>([
+    ['tags that are cut off', { tags: '{"a":' }, 'tags', 'record'],
+    ['tags that are no object', { tags: '5' }, 'tags', 'record'],
+    ['tags that are a list', { tags: '[]' }, 'tags', 'record'],
+    ['tags that are nothing', { tags: 'null' }, 'tags', 'record'],
+    ['a tag that is no text', { tags: '{"a":"1","b":2}' }, 'tags', 'b'],
+    ['a short attempt', { attempts: ['0 initial 5 w 1000 1100'] }, 'attempts', '0'],
+    [
+      'an attempt whose number is none',
+      { attempts: ['0 initial 5 w 1 2 transient', 'x initial 5 w 1000 1100 transient'] },
+      'attempts',
+      '1',
+    ],
+    ['an attempt whose time is none', { attempts: ['0 initial 5 w x 2 timeout'] }, 'attempts', '0'],
+    ['an attempt of no kind', { attempts: ['0 first 5 w 1 2 timeout'] }, 'attempts', 'type'],
+  ])('is refused as corrupt with %s', (_what, found, kind, field) => {
+    expect(() => read({}, found)).toThrow(corruption(field, kind))
   })
+
+  const suspension = {
+    id: 's',
+    reason: 'waiting_for_signal',
+    at: '1000',
+    behaviour: 'fail',
+    count: '0',
+    points: 'a,b',
+  }
+
+  test('shows its suspension', () => {
+    expect(read({}, { suspension }).suspension).toEqual({
+      suspensionId: 's',
+      reason: 'waiting_for_signal',
+      suspendedAtMs: 1000,
+      timeoutAtMs: undefined,
+      onTimeout: 'fail',
+      pointer: undefined,
+      signalCount: 0,
+      waitpointIds: ['a', 'b'],
+      closedAtMs: undefined,
+      closeReason: undefined,
+    })
+  })
+
+  test.each(Object.keys(suspension))(
+    'is refused as corrupt without %s of its suspension',
+    (name) => {
+      const rest = Object.fromEntries(Object.entries(suspension).filter(([key]) => key !== name))
+      expect(() => read({}, { suspension: rest })).toThrow(corruption(name, 'wait'))
+    },
+  )
+
+  test.each(['at', 'timeout_at', 'count', 'closed_at', 'behaviour'])(
+    'is refused as corrupt with another %s of its suspension',
+    (name) => {
+      const damaged = { ...suspension, [name]: 'x' }
+      expect(() => read({}, { suspension: damaged })).toThrow(corruption(name, 'wait'))
+    },
+  )
 })
 
 describe('an ending', () => {
@@ -197,6 +264,7 @@ describe('an ending', () => {
     })
     const brief = end({
       state: 'terminal.failed',
+      reason: 'failed',
       ending: formatFailure({ message: '' }),
     })
     expect(brief).toMatchObject({ failure: { message: '' } })
@@ -213,7 +281,8 @@ describe('an ending', () => {
       reason: 'cancelled',
       message: 'not needed',
     })
-    expect(end({ state: 'terminal.cancelled' })).toMatchObject({ message: '' })
+    const reason = 'suspension_timeout'
+    expect(end({ state: 'terminal.cancelled', reason })).toMatchObject({ message: '' })
     expect(end({ state: 'terminal.expired', reason: 'deadline' })).toEqual({
       outcome: 'expired',
       reason: 'deadline',
@@ -221,11 +290,20 @@ describe('an ending', () => {
     expect(end({ state: 'terminal.skipped' })).toEqual({ outcome: 'skipped', reason: '' })
   })
 
-  test.each<[string, Partial<Ended>]>([
-    ['is none', { state: 'runnable.ready' }],
-    ['has a failure that is no JSON', { state: 'terminal.failed', ending: Buffer.from('{') }],
-  ])('is refused as corrupt when it %s', (_what, ended) => {
-    expect(() => end(ended)).toThrow(corruption)
+  const failed = { state: 'terminal.failed', reason: 'failed' } as const
+  const told = (text: string) => ({ ...failed, ending: Buffer.from(text) })
+
+  test.each<[string, Partial<Ended>, kind: string, field: string]>([
+    ['is none', { state: 'runnable.ready', reason: 'x' }, 'x', 'state'],
+    ['has no reason', { state: 'terminal.expired' }, 'x', 'reason'],
+    ['has an unknown class', { ...failed, class: 'bad luck' }, 'x', 'class'],
+    ['has a failure that is no JSON', told('{'), 'out', 'record'],
+    ['has a failure that is no object', told('[]'), 'out', 'record'],
+    ['has a failure without a message', told('{"detail":"AA=="}'), 'out', 'message'],
+    ['has a detail that is no text', told('{"message":"","detail":5}'), 'out', 'detail'],
+    ['has a detail that is not base64', told('{"message":"","detail":"?"}'), 'out', 'detail'],
+  ])('is refused as corrupt when it %s', (_what, ended, kind, field) => {
+    expect(() => end(ended)).toThrow(corruption(field, kind))
   })
 })
 

@@ -4,8 +4,8 @@ local op = require("lib.op")
 local suspension = require("lib.suspension")
 
 -- Without what signals contributed: that may be much.
-local function suspension_fields(x)
-  local s, flat = suspension.load(x), {}
+local function suspension_fields(id)
+  local s, flat = suspension.load({ id = id, f = {} }), {}
   for name, value in pairs(s and s.f or {}) do
     flat[#flat + 1] = name
     flat[#flat + 1] = value
@@ -38,7 +38,7 @@ return op.define({
       note = redis.call("GET", keys.note(arg.id)),
       tags = redis.call("GET", keys.tags(arg.id)),
       attempts = redis.call("LRANGE", keys.attempts(arg.id), 0, -1),
-      suspension = suspension_fields(arg),
+      suspension = suspension_fields(arg.id),
     })
   end,
 })

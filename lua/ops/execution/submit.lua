@@ -1,4 +1,5 @@
 -- Accept new work, or answer with the execution that the same idempotency key already made.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
 local op = require("lib.op")
@@ -15,6 +16,9 @@ local function known(arg)
     local stored = redis.call("GET", keys.idempotency(arg.key))
     if stored then
       local id, fingerprint = stored:match("^(%S+) (%S+)$")
+      if id == nil then
+        corruption.tell(keys.idempotency(arg.key), "record", "does not parse")
+      end
       if fingerprint ~= arg.fingerprint then
         return op.refuse("idempotency_mismatch", { existing = id })
       end

@@ -32,7 +32,7 @@ return op.define({
       return op.refuse("execution_not_found", {})
     end
     local lease_id = arg.lease_id .. ".1"
-    local lapsed = x.f.grant_id == arg.grant_id and record.number(x, "grant_until") <= now_ms
+    local lapsed = x.f.grant_id == arg.grant_id and record.need(x, "grant_until") <= now_ms
     due.apply(x, now_ms)
     if x.f.state == "leased.held" and x.f.lease_id == lease_id then
       local rows = { lease.claimed_row(x) }

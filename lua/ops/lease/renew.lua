@@ -15,8 +15,8 @@ return op.define({
       return answer
     end
     transition.apply(x, "renew", {})
-    local expires_at = now_ms + record.number(x, "lease_ms")
-    record.set(x, "expires_at", math.max(expires_at, record.number(x, "expires_at")))
+    local expires_at = now_ms + record.need(x, "lease_ms")
+    record.set(x, "expires_at", math.max(expires_at, record.need(x, "expires_at")))
     transition.commit(x, now_ms)
     return op.outcome("renewed", { expires_at = x.f.expires_at, epoch = x.f.epoch })
   end,

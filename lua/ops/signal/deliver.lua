@@ -1,4 +1,5 @@
 -- Accept one signal at a waitpoint: kept until its suspension, or offered to the condition at once.
+local corruption = require("lib.corruption")
 local due = require("lib.due")
 local feed = require("lib.feed")
 local keyring = require("lib.keyring")
@@ -62,7 +63,7 @@ local function limited(x, point, s, signal, now_ms)
   local policy = signals.policy()
   if signal.position > policy.signals_per_execution then
     return exceeded("signals_per_execution", policy.signals_per_execution)
-  elseif s and tonumber(s.f.count) >= policy.signals_per_suspension then
+  elseif s and corruption.number(s.key, "count", s.f.count) >= policy.signals_per_suspension then
     return exceeded("signals_per_suspension", policy.signals_per_suspension)
   elseif not s and tonumber(point.count) >= limits.buffered_signals then
     return exceeded("buffered_signals", limits.buffered_signals)
@@ -110,7 +111,7 @@ local function accept(x, arg, point, s, signal, now_ms)
     waitpoints.save(x, point)
     return
   end
-  local fields = { count = tonumber(s.f.count) + 1, last_at = now_ms }
+  local fields = { count = suspension.number(s, "count") + 1, last_at = now_ms }
   for _, token in ipairs(additions) do
     fields["+" .. token] = signal.position
   end

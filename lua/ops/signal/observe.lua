@@ -21,13 +21,13 @@ return op.define({
     local s, rows = suspension.load(x), {}
     if
       s ~= nil
-      and tonumber(s.f.attempt) == arg.attempt
+      and suspension.number(s, "attempt") == arg.attempt
       and s.f.closer
       and by_signal[s.f.closed]
     then
       local positions = suspension.satisfiers(s)
       if s.f.closed ~= "resumed" then
-        positions = { tonumber(s.f.closer) }
+        positions = { suspension.number(s, "closer") }
       end
       rows = signals.rows(x, positions)
     end

@@ -3,11 +3,12 @@ local keys = require("lib.keys")
 local op = require("lib.op")
 local signals = require("lib.signals")
 
--- Positions of the signals that counted, in order: a server gives the waitpoints in none.
+-- Positions of the signals that counted, in order: a server gives the waitpoints in none. What
+-- does not parse is for the reader to tell.
 local function counted(points)
   local positions = {}
   for at = 2, #points, 2 do
-    for position in points[at]:match("(%S+)$"):gmatch("%d+") do
+    for position in (points[at]:match("(%S+)$") or ""):gmatch("%d+") do
       positions[#positions + 1] = tonumber(position)
     end
   end

@@ -4,7 +4,7 @@ import type { OperationPlan, RowPlan } from '../contract.ts'
 
 export interface ClaimedRow { readonly id: string; readonly kind: string; readonly lane: string; readonly task: string; readonly attempt: number; readonly attempt_type: string; readonly lease_id: string; readonly epoch: number; readonly lease_ms: number; readonly expires_at: number; readonly attempt_deadline_at: number | undefined; readonly created_at: number; readonly input: Uint8Array | undefined }
 
-export interface SignalRow { readonly position: number; readonly id: string; readonly waitpoint: string; readonly name: string; readonly category: string; readonly source: string; readonly encoding: string; readonly accepted_at: number; readonly created_at: number | undefined; readonly effect: string; readonly identity: string; readonly correlation: string; readonly key: string; readonly payload: Uint8Array | undefined; readonly left_out: boolean }
+export interface SignalRow { readonly position: number; readonly id: string | undefined; readonly waitpoint: string; readonly name: string; readonly category: string; readonly source: string; readonly encoding: string; readonly accepted_at: number; readonly created_at: number | undefined; readonly effect: string; readonly identity: string; readonly correlation: string; readonly key: string; readonly payload: Uint8Array | undefined; readonly left_out: boolean }
 
 export interface FlowRow { readonly id: string; readonly created_at: number; readonly state: string }
 
@@ -16,7 +16,7 @@ export interface InputRow { readonly id: string; readonly name: string; readonly
 
 export interface FoundRow { readonly id: string; readonly state: string | undefined; readonly lane: string | undefined; readonly task: string | undefined; readonly created_at: string | undefined; readonly updated_at: string | undefined; readonly ended_at: string | undefined; readonly attempt: string | undefined; readonly reason: string | undefined; readonly flow: string | undefined; readonly intact: boolean }
 
-export interface SuspendedRow { readonly id: string; readonly score: number; readonly reason: string; readonly suspended_at: number }
+export interface SuspendedRow { readonly id: string; readonly score: number; readonly reason: string | undefined; readonly suspended_at: string | undefined }
 
 export interface MemberPart { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly hold: boolean }
 
@@ -3150,7 +3150,7 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
     {
       "name": "id",
       "type": "text",
-      "optional": false
+      "optional": true
     },
     {
       "name": "waitpoint",
@@ -3392,12 +3392,12 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
     {
       "name": "reason",
       "type": "text",
-      "optional": false
+      "optional": true
     },
     {
       "name": "suspended_at",
-      "type": "int",
-      "optional": false
+      "type": "text",
+      "optional": true
     }
   ]
 }

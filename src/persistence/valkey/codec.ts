@@ -1,6 +1,7 @@
 // Encodes arguments for the wire and decodes answers; no other file parses a reply.
 import { EngineError } from '../../errors.ts'
 import type { Answer, FieldPlan, OperationName } from '../contract.ts'
+import { corruptKey } from '../corruption.ts'
 import { operationPlans, partPlans, rowPlans } from '../generated/operations.ts'
 
 /** A reply as the client library delivers it, with every string as bytes. */
@@ -63,9 +64,13 @@ export function decodeAnswer<Name extends OperationName>(name: Name, reply: Repl
   if (outcome === 'fault') {
     throw new EngineError('invariant_broken', `${name}: ${text(parts[1])}`)
   }
+  if (outcome === 'corrupt') {
+    const [, key, field, why] = parts.map(text)
+    corruptKey(key as string, field as string, why as string)
+  }
   const declared = operationPlans[name].returns[outcome]
   if (declared === undefined) throw misfit(name, `unknown outcome ${outcome}`)
-  return { outcome, ...decodeFields(declared, parts.slice(1)) } as unknown as Answer<Name>
+  return { outcome, ...decodeFields(name, declared, parts.slice(1)) } as unknown as Answer<Name>
 }
 
 function decodeRefusal(parts: readonly Reply[]) {
@@ -77,25 +82,33 @@ function decodeRefusal(parts: readonly Reply[]) {
 }
 
 function decodeFields(
+  where: string,
   declared: readonly FieldPlan[],
   values: readonly Reply[],
 ): Record<string, unknown> {
   const fields: Record<string, unknown> = {}
   declared.forEach(({ name, type }, position) => {
     const value = values[position]
-    fields[name] = value === null || value === undefined ? undefined : decodeValue(type, value)
+    const isThere = value !== null && value !== undefined
+    fields[name] = isThere ? decodeValue(where, name, type, value) : undefined
   })
   return fields
 }
 
-function decodeValue(type: string, value: Reply): unknown {
+/** Numbers pass through Lua as they are stored. */
+function decodeNumber(where: string, name: string, value: Reply): number {
+  const number = typeof value === 'number' ? value : Number(text(value))
+  return Number.isSafeInteger(number) ? number : corruptKey(where, name, 'is no whole number')
+}
+
+function decodeValue(where: string, name: string, type: string, value: Reply): unknown {
   switch (type) {
     case 'bytes':
       return value
     case 'text':
       return text(value)
     case 'int':
-      return typeof value === 'number' ? value : Number(text(value))
+      return decodeNumber(where, name, value)
     case 'flag':
       return value === 1
     case 'list':
@@ -106,7 +119,7 @@ function decodeValue(type: string, value: Reply): unknown {
       return decodeMap(expectList(value, type))
     default:
       return expectList(value, type).map((row) =>
-        decodeFields(rowPlans[type] ?? [], expectList(row, type)),
+        decodeFields(`${where} ${type}`, rowPlans[type] ?? [], expectList(row, type)),
       )
   }
 }

@@ -21,8 +21,8 @@ export function listSuspended(
     return {
       id: member,
       score,
-      reason: f?.get('reason') ?? '',
-      suspended_at: Number(f?.get('at')),
+      reason: f?.get('reason'),
+      suspended_at: f?.get('at'),
     }
   })
   return { outcome: 'listed', executions: rows, more: found.length > count }
