@@ -78,6 +78,11 @@ export function mintLeaseId(): string {
   return randomBytes(12).toString('base64url')
 }
 
+/** An unguessable id for a waitpoint, a signal or a resumption: 128 random bits. */
+export function mintId(): string {
+  return randomBytes(16).toString('base64url')
+}
+
 /** A 128-bit digest of several parts; lengths are mixed in, so that parts cannot run together. */
 export function digest(...parts: readonly (string | Uint8Array)[]): string {
   const pieces: Uint8Array[] = []

@@ -1,13 +1,9 @@
 // Turns a signal to deliver into what the store is asked.
-import { randomBytes } from 'node:crypto'
 import { EngineError } from '../errors.ts'
-import { digest, parseExecutionId } from '../ids.ts'
+import { digest, mintId, parseExecutionId } from '../ids.ts'
 import type { SignalDelivery } from './backend-suspension.ts'
 import type { Arguments } from './contract.ts'
 import type { TokenParts } from './token.ts'
-
-/** An unguessable id for a waitpoint or a signal: 128 random bits. */
-export const mintId = () => randomBytes(16).toString('base64url')
 
 /** What the caller says about the target besides the token must agree with the token. */
 export function checkTarget(

@@ -1,6 +1,6 @@
 // Suspending, waitpoints and signals over any store.
 import { EngineError, isEngineError } from '../errors.ts'
-import { type ExecutionId, formatExecutionId, parseExecutionId } from '../ids.ts'
+import { type ExecutionId, formatExecutionId, mintId, parseExecutionId } from '../ids.ts'
 import { bounds } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import { anyCount, checkWhole } from './arguments.ts'
@@ -26,7 +26,7 @@ import { parseHandle, parseHolder, suspendedHandle } from './handle.ts'
 import { currentKey, isKeyAlive, type SigningKey, secretBytes } from './keyring.ts'
 import { Keyrings } from './keyrings.ts'
 import { OperationCaller } from './operation-caller.ts'
-import { checkTarget, mintId, signalArguments } from './signal-delivery.ts'
+import { checkTarget, signalArguments } from './signal-delivery.ts'
 import { finalEffect, readSignal, readStoredWaitpoint, unreadWaitpoints } from './signal-reading.ts'
 import type { Store } from './store.ts'
 import {
