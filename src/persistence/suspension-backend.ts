@@ -281,7 +281,7 @@ export class SuspensionBackend
     const known = await this.keyrings.of(partition)
     // Another process may have installed the key a moment ago.
     const ring = known.keys.has(claimed.kid) ? known : await this.keyrings.read(partition)
-    return verifyToken(ring, token, 0)
+    return verifyToken(ring, token)
   }
 
   /** Signs with the current key, and again with the next one when it was replaced meanwhile. */
