@@ -33,6 +33,7 @@ export interface ExecutionParts {
     | 'listWaitpoints'
     | 'listSignals'
     | 'waitpointToken'
+    | 'waitpointTokens'
     | 'resumeExecution'
     | 'tailStream'
     | 'readSummary'
@@ -99,14 +100,15 @@ export class Execution<Output = unknown> {
   /** The waitpoints that take signals now: what the execution waits for or will wait for. */
   async waitpoints(): Promise<readonly OpenWaitpoint[]> {
     const { backend, urlOf } = this.parts
-    const open: OpenWaitpoint[] = []
-    for (const { waitpointId, key, state, createdAtMs } of await allWaitpoints(backend, this.id)) {
-      if (state !== 'pending' && state !== 'active') continue
-      const token = await backend.waitpointToken(this.id, waitpointId)
-      const name = waitName(key)
-      open.push({ name, state, token, url: urlOf(token), createdAt: new Date(createdAtMs) })
-    }
-    return open
+    const points = (await allWaitpoints(backend, this.id)).filter(isOpenWaitpoint)
+    if (points.length === 0) return []
+    const ids = points.map(({ waitpointId }) => waitpointId)
+    const tokens = await backend.waitpointTokens(this.id, ids)
+    return points.map(({ key, state, createdAtMs }, at) => {
+      const token = tokens[at] as string
+      const createdAt = new Date(createdAtMs)
+      return { name: waitName(key), state, token, url: urlOf(token), createdAt }
+    })
   }
 
   /**

@@ -4,8 +4,10 @@ import type { DeliverOutcome, EngineBackend, WaitpointSummary } from '../persist
 
 const pageSize = 1000
 
-export const isOpenWaitpoint = ({ state }: WaitpointSummary): boolean =>
-  state === 'active' || state === 'pending'
+type Open = WaitpointSummary & { readonly state: 'active' | 'pending' }
+
+export const isOpenWaitpoint = (point: WaitpointSummary): point is Open =>
+  point.state === 'active' || point.state === 'pending'
 
 /** Every waitpoint of an execution, in the order in which they were issued. */
 export async function allWaitpoints(

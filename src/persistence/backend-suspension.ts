@@ -249,6 +249,8 @@ export interface SuspensionIngress {
    * while that one's key counts, else one that is signed with the current key.
    */
   waitpointToken(id: ExecutionId, waitpointId: string): Promise<string>
+  /** The tokens of several waitpoints, in their order, by one look at the execution. */
+  waitpointTokens(id: ExecutionId, waitpointIds: readonly string[]): Promise<readonly string[]>
   /** Resumes a suspended execution whatever its condition. */
   resumeExecution(
     id: ExecutionId,

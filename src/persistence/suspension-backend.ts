@@ -188,22 +188,32 @@ export class SuspensionBackend
   }
 
   async waitpointToken(id: ExecutionId, waitpointId: string): Promise<string> {
+    const [token] = await this.waitpointTokens(id, [waitpointId])
+    return token as string
+  }
+
+  async waitpointTokens(
+    id: ExecutionId,
+    waitpointIds: readonly string[],
+  ): Promise<readonly string[]> {
     const { partition } = parseExecutionId(id)
     // Keys are read anew: one that this process takes for current may be replaced by now.
     const [listed, ring] = await Promise.all([
       this.listed(id, false),
       this.keyrings.read(partition),
     ])
-    const text = listed.points[waitpointId]
-    if (text === undefined) {
-      throw new EngineError('waitpoint_not_found', `${waitpointId} of execution ${id}`, {
-        details: { executionId: id, waitpointId },
-      })
-    }
-    const { kid, attempt } = readStoredWaitpoint(id, waitpointId, text)
-    const own = isKeyAlive(ring, kid, listed.now) ? ring.keys.get(kid) : undefined
-    const key = own === undefined ? currentKey(ring) : { kid, secret: own.secret }
-    return mintToken(key, { executionId: id, attempt, waitpointId })
+    return waitpointIds.map((waitpointId) => {
+      const text = listed.points[waitpointId]
+      if (text === undefined) {
+        throw new EngineError('waitpoint_not_found', `${waitpointId} of execution ${id}`, {
+          details: { executionId: id, waitpointId },
+        })
+      }
+      const { kid, attempt } = readStoredWaitpoint(id, waitpointId, text)
+      const own = isKeyAlive(ring, kid, listed.now) ? ring.keys.get(kid) : undefined
+      const key = own === undefined ? currentKey(ring) : { kid, secret: own.secret }
+      return mintToken(key, { executionId: id, attempt, waitpointId })
+    })
   }
 
   async resumeExecution(

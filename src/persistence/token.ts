@@ -79,8 +79,8 @@ export function readToken(text: unknown): TokenParts {
 }
 
 /**
- * What a token says, if one of the keys signed it; throws like `readToken`, and `invalid_token` when
- * no key did. Whether that key still counts is decided by the server's clock, where it is used.
+ * What a token says, if one of the keys signed it; throws like `readToken`, and `invalid_token`
+ * when no key did. Whether that key still counts is decided by the server's clock.
  */
 export function verifyToken(keyring: Keyring, text: unknown): TokenParts {
   const { mac, ...parts } = split(text)

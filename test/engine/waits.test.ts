@@ -108,6 +108,38 @@ describe.each(kinds)('a wait on %s', (kind) => {
     expect(asked).toBe(1)
   })
 
+  test('shows all its open waitpoints by two looks, with their tokens', async () => {
+    const engine = await open()
+    const names = ['a', 'b', 'c']
+    const several = task({
+      name: 'several',
+      async run(context) {
+        for (const name of names) await context.waitpoint(name)
+        return context.waitFor('a')
+      },
+    })
+    await engine.work([several])
+    const execution = await engine.submit(several, undefined)
+    for await (const { event } of engine.events({ from: 'start' })) if (event === 'suspend') break
+    const asked: string[] = []
+    const { backend } = engine
+    for (const name of ['listWaitpoints', 'waitpointTokens', 'waitpointToken'] as const) {
+      const real = backend[name].bind(backend) as (...args: unknown[]) => never
+      Object.assign(backend, {
+        [name]: (...args: unknown[]) => {
+          asked.push(name)
+          return real(...args)
+        },
+      })
+    }
+    const found = await execution.waitpoints()
+    expect(found.map(({ name }) => name).sort()).toEqual(names)
+    expect(asked).toEqual(['listWaitpoints', 'waitpointTokens'])
+    const token = found.find(({ name }) => name === 'a')?.token ?? expect.fail('no a')
+    await engine.signal(token, 'x')
+    expect(await execution.result()).toMatchObject({ payload: 'x' })
+  })
+
   test('follows the wait before it, also when both begin at once', async () => {
     const engine = await open()
     const both = task({
