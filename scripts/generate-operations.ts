@@ -32,6 +32,7 @@ const textArguments = new Set([
   'behaviour',
   'waitpoint_scope',
   'kid',
+  'owed_row',
   'secret',
   'label',
   'signal_name',

@@ -64,6 +64,7 @@ export const errorCatalogue = {
   ),
   signal_misfit: wrong('A signal came that the schema of its wait refuses; catch it to ask again.'),
   signal_limit_exceeded: wrong('This execution takes no more signals; nothing was written.'),
+  limit_not_found: entry('NotFound', false, 'Set the limit first.'),
   waitpoint_not_found: entry('NotFound', false, 'Check the waitpoint id and its execution.'),
   execution_not_active: contended('Stop working: this execution is not under a lease any more.'),
   execution_not_leaseable: contended('Claim other work: this execution cannot be leased now.'),
@@ -76,6 +77,7 @@ export const errorCatalogue = {
     'Ask for a new grant: this one is unknown, used, or for another worker.',
   ),
   claim_grant_expired: contended('Ask for a new grant and use it before it expires.'),
+  limit_reached: entry('Contention', true, 'Its limit has no room now; claim other work.'),
   signing_key_replaced: contended('Sign with the current key; the backend does so by itself.'),
   grant_already_exists: contended(
     'Another worker holds a grant; wait until it is used or expires.',

@@ -94,6 +94,11 @@ export function digest(...parts: readonly (string | Uint8Array)[]): string {
   return hash('sha256', Buffer.concat(pieces), 'base64url').slice(0, 22)
 }
 
+/** The partition where a bucket of a limit counts; Lua finds the same one. */
+export function partitionOfBucket(bucket: string, partitionCount: number): number {
+  return Buffer.from(hash('sha1', bucket, 'hex'), 'hex').readUInt32BE(0) % partitionCount
+}
+
 /** The partition that owns an idempotency key, so that its uniqueness is decided in one place. */
 export function partitionOfDigest(keyDigest: string, partitionCount: number): number {
   return Buffer.from(keyDigest, 'base64url').readUInt32BE(0) % partitionCount

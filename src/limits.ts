@@ -63,6 +63,15 @@ export const bounds = {
   tail_ms: { min: 0, max: 30_000 },
   /** How many inbound edges must be satisfied. */
   quorum: { min: 1, max: 20_000 },
+  /** Work of a limit that may run at once; 0 is no bound. */
+  slot_count: { min: 0, max: 1_000_000 },
+  /** Work of a limit that may begin within its window, each remembered; 0 is no bound. */
+  start_count: { min: 0, max: 100_000 },
+  window_ms: { min: 1, max: dayMs },
+  /** Number of an execution's request for a slot, from 1. */
+  ticket: { min: 1, max: Number.MAX_SAFE_INTEGER },
+  /** Number of a partition, from 0. */
+  partition: { min: 0, max: 1023 },
   summary_version: { min: 0, max: Number.MAX_SAFE_INTEGER },
 } as const satisfies Record<string, Bounds>
 
@@ -143,6 +152,18 @@ export const counts = {
   graphChunk: 64,
   /** Such work that one operation does at most before the rest is left for later. */
   workPerCall: 64,
+  /** How long a slot is kept for admitted work that nobody claims. */
+  permitMs: 30_000,
+  /** What another partition has to be told is told again unless it is confirmed by then. */
+  owedAgainMs: 2000,
+  /** How often a slot's home asks another partition whether its holder still needs it. */
+  slotCheckMs: 60_000,
+  /** Work that one call admits at most to one bucket; the calls after it admit the rest. */
+  admissionsPerCall: 64,
+  /** Work that one claim withholds at most while it looks for other work. */
+  withheldPerCall: 64,
+  /** Keys without claimable work that one claim looks at besides those that it takes from. */
+  idleTurnsMax: 64,
   /** Tails that wait at the same time, per backend. */
   tailsMax: 64,
 } as const

@@ -304,6 +304,13 @@ local decoders = {
     end
     return text
   end,
+  -- What another partition was told; see `lib/owed`.
+  owed_row = function(text)
+    if #text > limits.text_bytes or not text:find("^%l+ %d+ [^ ]+ [^ ]+ [^ :]+:%d+$") then
+      return nil, "is no row of what is owed"
+    end
+    return text
+  end,
   kinds = function(text)
     if text == "" or text:find("[^frc]") then
       return nil, "must name fresh, resumed or reclaimable work"

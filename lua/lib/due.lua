@@ -1,4 +1,5 @@
 -- Everything that happens because its time has come, in one order of precedence.
+local admission = require("lib.admission")
 local backlog = require("lib.backlog")
 local cascade = require("lib.cascade")
 local finish = require("lib.finish")
@@ -6,11 +7,13 @@ local flow = require("lib.flow")
 local gates = require("lib.gates")
 local keys = require("lib.keys")
 local lease = require("lib.lease")
+local limit = require("lib.limit")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
 local record = require("lib.record")
 local resume = require("lib.resume")
 local retry = require("lib.retry")
+local slots = require("lib.slots")
 local stream = require("lib.stream")
 local transition = require("lib.transition")
 
@@ -65,7 +68,8 @@ function due.apply(x, now_ms)
     cascade.cancel(x, now_ms)
     return true
   end
-  if is_due(x, "deadline_at", now_ms) then
+  -- Most work has none of these times, and asking costs more than looking.
+  if f.deadline_at ~= nil and is_due(x, "deadline_at", now_ms) then
     transition.apply(x, "expire", {})
     finish.commit(x, "deadline", nil, now_ms)
     return true
@@ -89,13 +93,18 @@ function due.apply(x, now_ms)
     return false
   end
   local changed = false
-  if is_due(x, "grant_until", now_ms) then
+  if f.grant_until ~= nil and is_due(x, "grant_until", now_ms) then
     record.set(x, "grant_id", nil)
     record.set(x, "grant_worker", nil)
     record.set(x, "grant_until", nil)
     changed = true
   end
-  if is_due(x, "not_before", now_ms) and transition.accepts(x, "promote") then
+  if f.permit_until ~= nil and is_due(x, "permit_until", now_ms) then
+    slots.give_back(x)
+    changed = true
+  end
+  local is_over = f.not_before ~= nil and is_due(x, "not_before", now_ms)
+  if is_over and transition.accepts(x, "promote") then
     gates.facts(x, now_ms)
     transition.apply(x, "promote", {})
     changed = true
@@ -112,8 +121,11 @@ local function promote_from(key, now_ms, count)
   local ids =
     redis.call("ZRANGEBYSCORE", key, "-inf", string.format("%.0f", now_ms), "LIMIT", 0, count)
   for _, id in ipairs(ids) do
-    local x = record.load(id)
-    if x == nil then
+    local bucket = limit.bucket_of_row(id)
+    local x = bucket == nil and record.load(id)
+    if bucket ~= nil then
+      admission.open(bucket, now_ms)
+    elseif x == nil then
       redis.call("ZREM", key, id)
     else
       due.apply(x, now_ms)

@@ -19,6 +19,11 @@ function keys.bind(tag)
   prefix, known = tag .. ":", {}
 end
 
+-- The number of this partition.
+function keys.partition()
+  return tonumber(prefix:match(":(%d+)}:$"))
+end
+
 -- What one execution owns; each key exists only when there is something to hold.
 function keys.execution(id)
   return prefix .. "x:" .. id
@@ -117,6 +122,35 @@ function keys.leases()
 end
 function keys.sleepers()
   return shared("sleepers")
+end
+
+-- Limits: definitions, pauses; of each bucket who holds a slot, when work began, who waits.
+function keys.limits()
+  return shared("limits")
+end
+function keys.pauses()
+  return shared("pauses")
+end
+function keys.slots(bucket)
+  return prefix .. "slots:" .. bucket
+end
+function keys.starts(bucket)
+  return prefix .. "starts:" .. bucket
+end
+-- How many wait in each bucket of a limit.
+function keys.waiting(limit)
+  return prefix .. "waiting:" .. limit
+end
+-- What other partitions have to be told about slots, by when.
+function keys.owed()
+  return shared("owed")
+end
+-- A queue in which keys take turns: the rows of one key (none for those without), and the ring.
+function keys.queue(name, key)
+  return prefix .. name .. (key and "||" .. key or "")
+end
+function keys.turns(name)
+  return prefix .. "turns:" .. name
 end
 function keys.keyring()
   return shared("keyring")

@@ -1,14 +1,17 @@
 -- Operations as data: names, arguments, outcomes; the only module that knows wire positions.
 local arguments = require("lib.arguments")
+local admission = require("lib.admission")
 local backlog = require("lib.backlog")
 local clock = require("lib.clock")
 local feed = require("lib.feed")
 local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
+local limit = require("lib.limit")
 local limits = require("generated.limits")
 local lists = require("lib.lists")
 local pending = require("lib.pending")
+local slots = require("lib.slots")
 local wake = require("lib.wake")
 
 local op = {}
@@ -162,7 +165,11 @@ local function run_one(spec, args, first, now_ms, now_us)
   if arg == nil then
     return refusal.refusal
   end
-  return encode(spec, spec.run(arg, now_ms, now_us))
+  local answer = spec.run(arg, now_ms, now_us)
+  if slots.news ~= nil then
+    admission.run(now_ms)
+  end
+  return encode(spec, answer)
 end
 
 -- A fault in one operation of a batch must not touch the others.
@@ -210,6 +217,8 @@ local function serve(tags, args, reads_only)
   pending.begin()
   wake.begin()
   lanes.begin()
+  limit.begin()
+  slots.begin()
   hashes.begin()
   backlog.begin()
   done = {}

@@ -19,6 +19,8 @@ return {
     "retry:retry?",
     "tags:tags?",
     "tagged:tag_digests?",
+    "limit:word?",
+    "share:word?",
     "hold:flag",
   },
   edges = { "upstream:id", "downstream:id", "kind:edge_kind", "name:word?" },

@@ -35,7 +35,10 @@ end
 
 -- Whether there is a time that is not the score of the execution's own index.
 function record.timed(f)
-  return f.deadline_at ~= nil or f.grant_until ~= nil or f.wait_until ~= nil
+  return f.deadline_at ~= nil
+    or f.grant_until ~= nil
+    or f.wait_until ~= nil
+    or f.permit_until ~= nil
 end
 
 local function fresh(id, key, fields)

@@ -70,5 +70,18 @@ return {
     "flow:text?",
     "intact:flag",
   },
+  -- What another partition has to be told about a slot; `ops/limit/owed` builds it in this order.
+  owed = {
+    "row:text",
+    "kind:text",
+    "partition:int",
+    "limit:text",
+    "key:text?",
+    "share:text?",
+    "id:text",
+    "ticket:int",
+    "created_at:int",
+    "priority:int",
+  },
   suspended = { "id:text", "score:int", "reason:text?", "suspended_at:text?" },
 }

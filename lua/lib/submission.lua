@@ -46,6 +46,8 @@ local copied = {
   "reclaims_max",
   "capabilities",
   "retry",
+  "limit",
+  "share",
 }
 
 -- Stores work that was checked; `x` may have fields of its own already.

@@ -8,6 +8,8 @@ local limits = require("generated.limits")
 local pending = require("lib.pending")
 local record = require("lib.record")
 local sources = require("generated.sources")
+local slots = require("lib.slots")
+local turns = require("lib.turns")
 local wake = require("lib.wake")
 
 local transition = {}
@@ -57,6 +59,34 @@ local function index_key(index, x)
     return keys.routed_index(index, transition.route(x))
   end
   return keys.index(index)
+end
+
+local function queue_of(x)
+  return "ready:" .. transition.route(x)
+end
+
+-- How a route is listed in which keys take turns.
+local function ring_of(x)
+  return (x.f.capabilities or "") .. "|"
+end
+
+-- Ready work of a key stands in a queue in which the keys of its route take turns.
+local function leave(x, index)
+  if x.f.share == nil or index ~= "ready" then
+    pending.remove_row(index_key(index, x), x.id)
+    return
+  end
+  local _, is_over = turns.remove(queue_of(x), x.f.share, x.id)
+  if is_over then
+    redis.call("SREM", keys.routes(x.f.lane), ring_of(x))
+  end
+end
+
+local function enter_turns(x, at_ms)
+  local _, is_first = turns.add(queue_of(x), x.f.share, x.id, at_ms)
+  if is_first then
+    redis.call("SADD", keys.routes(x.f.lane), ring_of(x))
+  end
 end
 
 local function earliest(a, b)
@@ -111,6 +141,7 @@ local function timer_of(x)
     return nil
   end
   local at_ms = earliest(record.number(x, "deadline_at"), record.number(x, "grant_until"))
+  at_ms = earliest(at_ms, record.number(x, "permit_until"))
   return earliest(at_ms, record.number(x, "wait_until"))
 end
 
@@ -148,10 +179,12 @@ function transition.commit(x, now_ms)
   local left = x.left or leaf
   local at_ms, timed = score(leaf.index, x), x.timed or record.timed(x.f)
   local timer_at = timed and timer_of(x) or nil
+  if x.f.limit ~= nil then
+    slots.follow(x, leaf.index, score_of.claimable(x))
+  end
   record.save(x)
-  local key = index_key(leaf.index, x)
   if left.index ~= "none" and left.index ~= leaf.index then
-    pending.remove_row(index_key(left.index, x), x.id)
+    leave(x, left.index)
   end
   if left.index == "leased" and leaf.index ~= "leased" then
     -- Only a live lease is found by its id; its fields stay, as those of the last one.
@@ -161,9 +194,13 @@ function transition.commit(x, now_ms)
       wake.lost(x.id, x.f.epoch or 0, x.event)
     end
   end
-  pending.add_row(key, x.id, at_ms)
-  if routed[leaf.index] and x.f.capabilities ~= nil then
-    redis.call("SADD", keys.routes(x.f.lane), x.f.capabilities)
+  if x.f.share ~= nil and leaf.index == "ready" then
+    enter_turns(x, at_ms)
+  else
+    pending.add_row(index_key(leaf.index, x), x.id, at_ms)
+    if routed[leaf.index] and x.f.capabilities ~= nil then
+      redis.call("SADD", keys.routes(x.f.lane), x.f.capabilities)
+    end
   end
   if timed then
     x.timed = save_timer(x, timer_at)

@@ -11,13 +11,16 @@ local calls
 local endings
 -- Whether there are events that somebody waits for.
 local news
+-- Whether other partitions have to be told something about slots.
+local owed
 -- Executions with frames for those who tail their streams, in the order in which they came.
 local tailed
 -- Leases that were taken from their holders, in the order in which that happened.
 local losses
 
 function wake.begin()
-  sleepers, calls, endings, news, tailed, losses = {}, {}, {}, false, {}, {}
+  sleepers, calls, endings, news, owed = {}, {}, {}, false, false
+  tailed, losses = {}, {}
 end
 
 local function slept_until(lane)
@@ -59,6 +62,11 @@ end
 -- Says that there are new events in the feed, and that somebody follows it.
 function wake.events()
   news = true
+end
+
+-- Says that other partitions have to be told something about slots.
+function wake.owed()
+  owed = true
 end
 
 -- Says that those who wait for the execution's streams, until a time at most, should look again.
@@ -107,6 +115,9 @@ function wake.finish(now_ms)
   end
   if news then
     redis.call("PUBLISH", keys.channel(), "events")
+  end
+  if owed then
+    redis.call("PUBLISH", keys.channel(), "owed")
   end
   for _, id in ipairs(tailed) do
     redis.call("PUBLISH", keys.channel(), "frames " .. id)

@@ -18,6 +18,7 @@ import { Execution, type SignalOptions } from './execution.ts'
 import { faultListener } from './faults.ts'
 import { type EventOptions, type FeedItem, followFeed } from './feed.ts'
 import { type Codec, jsonCodec } from './json-codec.ts'
+import { Limits } from './limits.ts'
 import { encodePayload } from './payload.ts'
 import { type SearchOptions, searchExecutions } from './search.ts'
 import { type SignalHandlerOptions, signalHandler } from './signal-handler.ts'
@@ -66,6 +67,8 @@ export interface EngineOptions {
 export class Engine {
   /** The contract below the engine: operator operations and reading. */
   readonly backend: EngineBackend
+  /** How much work of a name runs at once, or begins within a time. */
+  readonly limits: Limits
   private readonly codec: Codec
   private readonly signalUrl: string | undefined
   private readonly onError: (error: unknown) => void
@@ -78,6 +81,7 @@ export class Engine {
   /** @internal */
   constructor(backend: EngineBackend, options: EngineOptions = {}) {
     this.backend = backend
+    this.limits = new Limits(backend)
     this.codec = options.codec ?? jsonCodec
     this.signalUrl = options.signalUrl
     this.onError = faultListener(options.onError)

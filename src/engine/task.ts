@@ -88,6 +88,13 @@ export interface ExecutionOptions {
   readonly retention?: Duration | 'forever'
   /** What a worker must offer to be given this work. */
   readonly capabilities?: readonly string[]
+  /** Name of the limit that counts this work; see `engine.limits`. */
+  readonly limit?: string
+  /**
+   * For whom the work is: a tenant, a customer. Keys take turns, whatever the backlog of each, and
+   * a limit can count each of them for itself.
+   */
+  readonly fairnessKey?: string
 }
 
 /** What a task says about itself, besides its code and the shape of its input. */
@@ -185,6 +192,8 @@ export function storedPolicies(options: ExecutionOptions): Partial<Submission> {
   const { retry, retention } = options
   return {
     priority: options.priority,
+    limit: options.limit,
+    fairnessKey: options.fairnessKey,
     attemptTimeoutMs: ms(options.attemptTimeout, 'attemptTimeout'),
     deadlineMs: ms(options.deadline, 'deadline'),
     retentionMs: retention === 'forever' ? 'forever' : ms(retention, 'retention'),

@@ -139,6 +139,9 @@ const checks: Readonly<Record<string, Check>> = {
   signal_source: (value) => (value === 'engine' ? "is the engine's own" : wordProblem(value)),
   signal_category: (value) => (value === 'timeout' ? "is the engine's own" : wordProblem(value)),
   signal_payload: bytesCheck(bytesMax.signalPayload),
+  owed_row: (value) =>
+    textCheck(bytesMax.text)(value) ??
+    matching(/^[a-z]+ \d+ [^ ]+ [^ ]+ [^ :]+:\d+$/, 'is no row of what is owed')(value),
   retry: (value) =>
     typeof value === 'string' && parseRetryPolicy(value) !== undefined
       ? undefined
@@ -185,6 +188,9 @@ const callerNames: Readonly<Record<string, string>> = {
   deadline_at: 'deadlineAtMs',
   not_before: 'startAtMs',
   note: 'message',
+  share: 'fairnessKey',
+  slots: 'concurrency',
+  starts: 'rateCount',
   result: 'payload',
   sleep_ms: 'maxWaitMs',
   why: 'reason',

@@ -32,6 +32,18 @@ export interface SuspensionSnapshot {
   readonly closeReason: string | undefined
 }
 
+/** What an execution under a limit has of it. */
+export interface LimitUse {
+  readonly name: string
+  /**
+   * It waits for a slot, was admitted and can be claimed, holds a slot while it works, or has asked
+   * for none.
+   */
+  readonly state: 'waiting' | 'admitted' | 'holding' | 'none'
+  /** Whose slots these are, when the limit counts each key for itself. */
+  readonly key: string | undefined
+}
+
 /** Everything small about one execution, read in one step. */
 export interface ExecutionSnapshot {
   readonly executionId: ExecutionId
@@ -61,6 +73,8 @@ export interface ExecutionSnapshot {
   readonly replays: number
   readonly progress: { readonly percent: number | undefined; readonly message: string | undefined }
   readonly capabilities: CapabilitySet
+  readonly fairnessKey: string | undefined
+  readonly limit: LimitUse | undefined
   readonly tags: Readonly<Record<string, string>>
   readonly endedAttempts: readonly EndedAttempt[]
   /** The latest suspension. */

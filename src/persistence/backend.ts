@@ -16,6 +16,7 @@ import type {
   StreamSummary,
   TailRequest,
 } from './frames.ts'
+import type { LimitBackend } from './limit-backend.ts'
 import type { LossBackend, LostLease } from './loss-backend.ts'
 import type { SearchBackend } from './search-backend.ts'
 import type { Durability } from './store.ts'
@@ -149,6 +150,13 @@ export interface Submission {
   /** How often a lost lease may be reclaimed. Default 100. */
   readonly reclaimsMax?: number | undefined
   readonly capabilities?: CapabilitySet | undefined
+  /** Name of a limit, a word: how much of such work runs at once, or begins within a time. */
+  readonly limit?: string | undefined
+  /**
+   * For whom the work is, a word: a tenant, a customer. Keys take turns, whatever the backlog of
+   * each, and a limit can count each of them for itself.
+   */
+  readonly fairnessKey?: string | undefined
   readonly tags?: Readonly<Record<string, string>> | undefined
 }
 
@@ -286,6 +294,7 @@ export interface IngressBackend
   extends SuspensionIngress,
     FlowIngress,
     FeedBackend,
+    LimitBackend,
     LossBackend,
     SearchBackend {
   readonly kind: 'valkey' | 'embedded'

@@ -10,6 +10,7 @@ import type {
   ExecutionSnapshot,
   FailureClass,
   FailureReason,
+  LimitUse,
   SuspensionSnapshot,
 } from './backend.ts'
 import type { Answer } from './contract.ts'
@@ -57,10 +58,21 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     replays: read.optionalNumber('replays') ?? 0,
     progress: { percent: readPercent(read), message: found.note },
     capabilities: (read.optionalText('capabilities') ?? '').split(',').filter(Boolean),
+    fairnessKey: read.optionalText('share'),
+    limit: readLimitUse(found.fields),
     tags: readTags(id, found.tags),
     endedAttempts: found.attempts.map((line, at) => readEndedAttempt(id, line, at)),
     suspension: readSuspension(id, found.suspension),
   }
+}
+
+function readLimitUse(fields: Readonly<Record<string, string>>): LimitUse | undefined {
+  const { limit, slot, waits_for: waitsFor, permit_until: permitUntil } = fields
+  if (limit === undefined) return undefined
+  const key = (slot ?? waitsFor)?.split('|')[1]
+  if (waitsFor !== undefined) return { name: limit, key, state: 'waiting' }
+  if (slot === undefined) return { name: limit, key, state: 'none' }
+  return { name: limit, key, state: permitUntil === undefined ? 'holding' : 'admitted' }
 }
 
 function readSuspension(

@@ -46,6 +46,9 @@ import type { FeedBackend } from './feed-backend.ts'
 import { feedOperations } from './feed-operations.ts'
 import { FlowBackend } from './flow-backend.ts'
 import { claimedExecution, parseHandle } from './handle.ts'
+import type { LimitBackend } from './limit-backend.ts'
+import { limitOperations } from './limit-operations.ts'
+import { LimitRelay } from './limit-relay.ts'
 import { type ListingOperations, listingOperations } from './listing-operations.ts'
 import { type LossBackend, lossOperations } from './loss-backend.ts'
 import { type SearchBackend, searchOperations } from './search-backend.ts'
@@ -54,6 +57,7 @@ import type { Durability, Store } from './store.ts'
 import { StreamBackend, type StreamOperations } from './stream-backend.ts'
 import { formatCapabilities, submitArguments } from './submission.ts'
 import { SuspensionBackend } from './suspension-backend.ts'
+import { sweepPartition } from './sweep.ts'
 import { refuseUnavailable } from './unavailable.ts'
 
 /** A backend over a store. The store belongs to the backend from now on. */
@@ -65,6 +69,7 @@ export function createBackend(store: Store): EngineBackend {
     lossOperations(store),
     listingOperations(store),
     searchOperations(store),
+    limitOperations(store),
     streams.operations(),
     new FlowBackend(store).operations(),
     refuseUnavailable(),
@@ -77,6 +82,7 @@ type Elsewhere = ReturnType<typeof refuseUnavailable> &
   StreamOperations &
   SearchBackend &
   ListingOperations &
+  LimitBackend &
   ReturnType<FlowBackend['operations']>
 type OfferedOperations = Omit<EngineBackend, keyof Elsewhere>
 
@@ -85,6 +91,7 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
   readonly durability: Durability
   private readonly claims: ClaimLoop
   private readonly streams: StreamBackend
+  private readonly limits: LimitRelay
   private readonly ids = new LocalIdMaker()
 
   constructor(store: Store, streams: StreamBackend) {
@@ -93,6 +100,7 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
     this.kind = store.kind
     this.durability = store.durability
     this.claims = new ClaimLoop(store)
+    this.limits = new LimitRelay(store)
   }
 
   async submit(submission: Submission): Promise<SubmitOutcome> {
@@ -118,7 +126,9 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
     capabilities: CapabilitySet,
     policy: ClaimPolicy,
   ): Promise<readonly ClaimedExecution[]> {
-    return this.claims.claim(claimRequest(lanes, capabilities, policy))
+    const request = claimRequest(lanes, capabilities, policy)
+    await this.limits.listen()
+    return this.claims.claim(request)
   }
 
   async renew(handle: Handle): Promise<LeaseRenewal> {
@@ -304,13 +314,7 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
 
   async sweep(partition: number, count = 100): Promise<SweepOutcome> {
     checkWhole('partition', partition, { min: 0, max: this.store.partitionCount - 1 })
-    const answer = await this.call(partition, 'partition.sweep', { count })
-    const next = [answer.next_at, answer.next_purge_at].filter((at) => at !== undefined)
-    return {
-      promoted: answer.promoted,
-      purged: answer.purged,
-      nextInMs: next.length === 0 ? undefined : Math.max(0, Math.min(...next) - answer.now),
-    }
+    return sweepPartition(this.store, this.limits, partition, count)
   }
 
   close(): Promise<void> {

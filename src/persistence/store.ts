@@ -28,6 +28,8 @@ export type StoreNotice =
     }
   /** Something was told in the feed that somebody waits for. */
   | { readonly notice: 'events'; readonly partition: number }
+  /** Other partitions have to be told something about slots of limits. */
+  | { readonly notice: 'owed'; readonly partition: number }
   /** An execution whose streams somebody waits for has new frames, or its attempt is over. */
   | { readonly notice: 'frames'; readonly partition: number; readonly local: string }
   /** Notices may have been missed: look at everything again. */

@@ -124,6 +124,8 @@ export function submitArguments(submission: Submission): SubmitArguments {
     capabilities: capabilities === '' ? undefined : capabilities,
     retry: storedRetry(submission.retry),
     tags: storedTags(submission.tags),
+    limit: submission.limit,
+    share: submission.fairnessKey,
   }
   const tagged = tagDigests(submission.tags)
   return { ...args, tagged, fingerprint: key === undefined ? undefined : fingerprint(args) }

@@ -19,6 +19,9 @@ import { describeIdempotency } from './idempotency.ts'
 import { describeJoins } from './joins.ts'
 import { describeLanes } from './lanes.ts'
 import { describeLeases } from './leases.ts'
+import { describeLimitChanges } from './limit-changes.ts'
+import { describeLimitRelay } from './limit-relay.ts'
+import { describeLimits } from './limits.ts'
 import { describeLosses } from './losses.ts'
 import { describeMatching } from './matching.ts'
 import { describeOperator } from './operator.ts'
@@ -47,6 +50,7 @@ import { describeSuspendedList } from './suspended-list.ts'
 import { describeSuspensionTimeouts } from './suspension-timeouts.ts'
 import { describeTails } from './tails.ts'
 import { describeTokens } from './tokens.ts'
+import { describeTurns } from './turns.ts'
 import { describeUnavailable } from './unavailable.ts'
 import { describeValidation } from './validation.ts'
 import { describeWaiting } from './waiting.ts'
@@ -69,6 +73,9 @@ export function describeContract(flavour: FlavourName): void {
     describeLosses(open)
     describeOperator(open)
     describeLanes(open)
+    describeLimits(open)
+    describeLimitChanges(open)
+    describeTurns(open)
     describeReads(open)
     describeSearch(open)
     describeRetention(open)
@@ -105,6 +112,9 @@ export function describeContract(flavour: FlavourName): void {
     describeSuspendedList(open)
     describeSignalRaces(open)
     describeSignalFaults(open)
-    if (!flavour.startsWith('embedded')) describePartitions(open)
+    if (!flavour.startsWith('embedded')) {
+      describePartitions(open)
+      describeLimitRelay(open)
+    }
   })
 }

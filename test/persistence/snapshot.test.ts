@@ -54,6 +54,8 @@ describe('a snapshot', () => {
       deadlineAtMs: undefined,
       blockedBy: undefined,
       withheldBy: undefined,
+      fairnessKey: undefined,
+      limit: undefined,
       reason: undefined,
       failureClass: undefined,
       totalAttempts: 0,

@@ -54,7 +54,7 @@ export function dueTimes(fields: Fields): number[] {
   const isHeld = fields.state === 'leased.held'
   const names: FieldName[] = isHeld
     ? ['deadline_at', 'attempt_deadline_at', 'expires_at']
-    : ['deadline_at', 'grant_until', 'not_before', 'wait_until']
+    : ['deadline_at', 'grant_until', 'not_before', 'permit_until', 'wait_until']
   return names.flatMap((name) => (fields[name] === undefined ? [] : [Number(fields[name])]))
 }
 

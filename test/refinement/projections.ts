@@ -39,6 +39,8 @@ const plain: Submission = {
   retry: undefined,
   tags: undefined,
   tagged: undefined,
+  limit: undefined,
+  share: undefined,
 }
 
 /** What a projection lets pile up; everything that it does not name must not be there at all. */

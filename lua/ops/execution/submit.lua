@@ -92,6 +92,8 @@ return op.define({
     "retry:retry?",
     "tags:tags?",
     "tagged:tag_digests?",
+    "limit:word?",
+    "share:word?",
   },
   returns = { submitted = { "id:text", "state:text" }, duplicate = { "id:text" } },
   run = function(arg, now_ms)

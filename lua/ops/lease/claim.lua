@@ -1,4 +1,5 @@
 -- Give up to `count` executions of some lanes to a worker, or tell it when to look again.
+local admission = require("lib.admission")
 local cascade = require("lib.cascade")
 local due = require("lib.due")
 local flow = require("lib.flow")
@@ -11,6 +12,7 @@ local op = require("lib.op")
 local pending = require("lib.pending")
 local record = require("lib.record")
 local transition = require("lib.transition")
+local turns = require("lib.turns")
 local wake = require("lib.wake")
 local withhold = require("lib.withhold")
 
@@ -33,15 +35,17 @@ local function offer(capabilities)
   return offered
 end
 
--- What work of the lane requires, as far as this worker offers it.
+-- What work of the lane requires, as far as this worker offers it; and the same of the routes in
+-- which keys take turns, which are listed with a bar.
 local function required_of(lane, offered)
-  local list = {}
+  local list, rings = {}, {}
   for _, required in ipairs(redis.call("SMEMBERS", keys.routes(lane))) do
-    if covers(offered, required) then
-      list[#list + 1] = required
+    if covers(offered, required:match("^[^|]*")) then
+      local into = required:byte(-1) == 124 and rings or list
+      into[#into + 1] = required
     end
   end
-  return list
+  return list, rings
 end
 
 -- A route that holds nothing is forgotten, so that sets of capabilities do not pile up. Whoever
@@ -64,23 +68,41 @@ local function forget_empty_routes(arg)
   end
 end
 
--- The index keys that this worker may take from.
+-- The queues of ready work in which keys take turns, by the keys of the indexes for which they
+-- stand: each contains, as one more key, the work without any.
+local function queues(lane, rings)
+  local found = {}
+  for _, required in ipairs(rings) do
+    local route = required == "|" and lane or lane .. "|" .. required:sub(1, -2)
+    found[keys.routed_index("ready", route)] = "ready:" .. route
+  end
+  return found
+end
+
+-- The index keys that this worker may take from, and the queues with turns.
 local function sources(arg)
-  local list, offered = {}, offer(arg.capabilities)
+  local list, names, offered = {}, {}, offer(arg.capabilities)
   for _, lane in ipairs(arg.lanes) do
     if lanes.state(lane) ~= "paused" then
-      local routes = { lane }
-      for _, required in ipairs(required_of(lane, offered)) do
-        routes[#routes + 1] = lane .. "|" .. required
+      local routes, required, rings = { lane }, required_of(lane, offered)
+      for position = 1, #required do
+        routes[position + 1] = lane .. "|" .. required[position]
+      end
+      local in_turns = arg.kinds:find("f", 1, true) and queues(lane, rings) or {}
+      for _, name in pairs(in_turns) do
+        names[#names + 1] = name
       end
       for _, route in ipairs(routes) do
         for kind in arg.kinds:gmatch(".") do
-          list[#list + 1] = keys.routed_index(index_of[kind], route)
+          local key = keys.routed_index(index_of[kind], route)
+          if in_turns[key] == nil then
+            list[#list + 1] = key
+          end
         end
       end
     end
   end
-  return list
+  return { keys = list, queues = names }
 end
 
 local function before(a, b)
@@ -90,12 +112,31 @@ local function before(a, b)
   return a.id < b.id
 end
 
+-- One list of several, each of which keeps its order: the best of what is next in each.
+local function merged(lists, count)
+  local found, next_of = {}, {}
+  while #found < count do
+    local best, from
+    for position, rows in ipairs(lists) do
+      local row = rows[next_of[position] or 1]
+      if row ~= nil and (best == nil or before(row, best)) then
+        best, from = row, position
+      end
+    end
+    if best == nil then
+      break
+    end
+    found[#found + 1], next_of[from] = best, (next_of[from] or 1) + 1
+  end
+  return found
+end
+
 -- The best candidates over all sources, best first; rows under a live grant come last everywhere
 -- and are left out.
-local function candidates(list, count)
+local function candidates(from, count)
   pending.flush()
   local found, filled = {}, 0
-  for _, key in ipairs(list) do
+  for _, key in ipairs(from.keys) do
     local flat = redis.call("ZRANGE", key, 0, count - 1, "WITHSCORES")
     if #flat > 0 then
       filled = filled + 1
@@ -110,42 +151,61 @@ local function candidates(list, count)
   if filled > 1 then
     table.sort(found, before)
   end
-  return found
+  if #from.queues == 0 then
+    return found
+  end
+  local lists = { found }
+  for position, name in ipairs(from.queues) do
+    lists[position + 1] = turns.candidates(name, count)
+  end
+  return merged(lists, count)
 end
 
--- Whether the work may start; work of a flow that is over is put aside.
+-- Whether the claimable work may start; work that its flow or its limit keeps back is put aside.
 local function is_free(x, now_ms)
   if x.f.flow == nil or not flow.is_over(x) then
-    return transition.accepts(x, "claim")
+    return x.f.limit == nil or admission.acquire(x, now_ms)
   end
   if transition.accepts(x, "withhold") then
     withhold.apply(x, "flow", now_ms)
-  elseif transition.accepts(x, "claim") then
+  else
     cascade.cancel(x, now_ms)
   end
   return false
 end
 
-local function take(arg, list, now_ms, now_us)
-  local rows = {}
-  -- A second round makes up for candidates whose deadline had passed.
-  for _ = 1, 2 do
-    if #rows == arg.count then
-      break
-    end
-    for _, candidate in ipairs(candidates(list, arg.count - #rows)) do
+-- Returns what was claimed, and whether there may be more behind what was withheld.
+local function take(arg, from, now_ms, now_us)
+  local rows, withheld, round = {}, 0, 0
+  repeat
+    round = round + 1
+    local before_round = withheld
+    for _, candidate in ipairs(candidates(from, arg.count - #rows)) do
       if #rows == arg.count then
         break
       end
       local x = record.load(candidate.id)
       -- A deadline may have passed while it waited.
-      if not due.apply(x, now_ms) and is_free(x, now_ms) then
-        lease.grant(x, arg.lease_id .. "." .. (#rows + 1), arg, now_ms, now_us)
-        rows[#rows + 1] = lease.claimed_row(x)
+      if not due.apply(x, now_ms) and transition.accepts(x, "claim") then
+        if is_free(x, now_ms) then
+          lease.grant(x, arg.lease_id .. "." .. (#rows + 1), arg, now_ms, now_us)
+          rows[#rows + 1] = lease.claimed_row(x)
+          if candidate.share ~= nil then
+            turns.took(candidate.turns, candidate.share)
+          end
+        else
+          withheld = withheld + 1
+        end
       end
     end
-  end
-  return rows
+    if withheld > before_round then
+      admission.run(now_ms)
+    end
+    -- A second round makes up for candidates whose deadline had passed; further ones look behind
+    -- those whose limit has no room.
+    local is_over = round > 1 and withheld == before_round
+  until #rows == arg.count or is_over or withheld >= limits.withheld_per_call
+  return rows, withheld >= limits.withheld_per_call
 end
 
 return op.define({
@@ -173,8 +233,10 @@ return op.define({
     end
     if op.first("promote") then
       due.promote(now_ms, limits.promote_per_call)
+      admission.run(now_ms)
     end
-    rows = take(arg, sources(arg), now_ms, now_us)
+    local more
+    rows, more = take(arg, sources(arg), now_ms, now_us)
     if #rows > 0 then
       return op.outcome("claimed", { rows = rows, replayed = false })
     end
@@ -185,6 +247,6 @@ return op.define({
         wake.sleep(lane, now_ms + arg.sleep_ms)
       end
     end
-    return op.outcome("empty", { next_at = due.next_at(now_ms), now = now_ms })
+    return op.outcome("empty", { next_at = more and now_ms or due.next_at(now_ms), now = now_ms })
   end,
 })

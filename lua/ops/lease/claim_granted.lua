@@ -1,4 +1,5 @@
 -- Claim the one execution that a grant reserves: interrupted work, or work whose lease was lost.
+local admission = require("lib.admission")
 local due = require("lib.due")
 local flow = require("lib.flow")
 local lease = require("lib.lease")
@@ -50,6 +51,12 @@ return op.define({
     end
     if x.f.grant_id ~= arg.grant_id or x.f.grant_worker ~= arg.worker then
       return op.refuse("invalid_claim_grant", {})
+    end
+    if x.f.limit ~= nil then
+      if not admission.allows(x, now_ms) then
+        return op.refuse("limit_reached", { limit = x.f.limit })
+      end
+      admission.acquire(x, now_ms)
     end
     lease.grant(x, lease_id, arg, now_ms, now_us)
     return op.outcome("claimed", { rows = { lease.claimed_row(x) }, replayed = false })

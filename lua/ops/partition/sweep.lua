@@ -41,12 +41,23 @@ local function next_purge()
   return at_ms
 end
 
+local function next_owed()
+  return tonumber(redis.call("ZRANGE", keys.owed(), 0, 0, "WITHSCORES")[2])
+end
+
 return op.define({
   name = "partition.sweep",
   events = { "promote", "loseLease", "timeOut", "expire", "lapse" },
   args = { "count:sweep_count" },
   returns = {
-    swept = { "promoted:int", "purged:int", "next_at:int?", "next_purge_at:int?", "now:int" },
+    swept = {
+      "promoted:int",
+      "purged:int",
+      "next_at:int?",
+      "next_purge_at:int?",
+      "owed_at:int?",
+      "now:int",
+    },
   },
   run = function(arg, now_ms)
     local promoted = due.promote(now_ms, arg.count)
@@ -58,6 +69,7 @@ return op.define({
       purged = purged,
       next_at = due.next_at(now_ms),
       next_purge_at = next_purge(),
+      owed_at = next_owed(),
       now = now_ms,
     })
   end,

@@ -14,6 +14,7 @@ export class CallContext {
   readonly feed: Feed
   readonly backlog: Backlog
   private done: Set<string> | undefined
+  private news: Set<string> | undefined
 
   constructor(keyspace: Keyspace, nowUs: number) {
     this.keyspace = keyspace
@@ -30,6 +31,19 @@ export class CallContext {
     if (this.done.has(name)) return false
     this.done.add(name)
     return true
+  }
+
+  /** Says that a bucket of a limit may have room now. */
+  reconsider(bucket: string): void {
+    this.news ??= new Set()
+    this.news.add(bucket)
+  }
+
+  /** The buckets that may have room, once. */
+  takeNews(): ReadonlySet<string> | undefined {
+    const { news } = this
+    this.news = undefined
+    return news
   }
 
   /** Writes what was gathered when all operations are through; returns the batch's notices. */

@@ -1,5 +1,6 @@
 // Everything that happens because its time has come; the twin of lua/lib/due.lua.
 import { counts } from '../../limits.ts'
+import { openBucket } from './admission.ts'
 import type { CallContext } from './call-context.ts'
 import { cancelMember } from './cascade.ts'
 import { finish } from './finish.ts'
@@ -10,6 +11,7 @@ import { logAttempt } from './lease.ts'
 import type { Execution } from './record.ts'
 import { lapse } from './resume.ts'
 import { retryAtMs } from './retry.ts'
+import { giveBack } from './slots.ts'
 import type { SortedSet } from './sorted-set.ts'
 import { closeStream } from './stream.ts'
 import { accepts, applyEvent, commit, noFacts } from './transition.ts'
@@ -92,6 +94,10 @@ export function applyDue(call: CallContext, x: Execution): boolean {
     f.grant_until = undefined
     changed = true
   }
+  if (isDue(f.permit_until, nowMs)) {
+    giveBack(call, x)
+    changed = true
+  }
   if (isDue(f.not_before, nowMs) && accepts(x, 'promote')) {
     gateFacts(call, x)
     applyEvent(x, 'promote')
@@ -110,6 +116,10 @@ export function loadDue(call: CallContext, id: string): Execution | undefined {
 function promoteFrom(call: CallContext, index: SortedSet, count: number): number {
   const rows = index.upTo(call.nowMs, count)
   for (const { member, score } of rows) {
+    if (member.startsWith('|')) {
+      openBucket(call, member.slice(1))
+      continue
+    }
     const x = call.keyspace.load(member)
     if (x === undefined) index.remove(member, score)
     else applyDue(call, x)

@@ -34,6 +34,7 @@ export function dumpKeyspace(keyspace: Keyspace): Map<string, DumpedValue> {
   putIndexes(keyspace, put)
   putFeed(keyspace, put)
   putFlows(keyspace, put)
+  putLimits(keyspace, put)
   putHash(put, 'lanes', keyspace.lanes.entries())
   putHash(put, 'config', keyspace.config.entries())
   putHash(put, 'keyring', keyspace.keyring.entries())
@@ -90,8 +91,22 @@ function putIndexes(keyspace: Keyspace, put: Put): void {
     for (const [route, set] of sets) putSortedSet(put, `${name}:${route}`, set)
   }
   for (const [digest, set] of keyspace.tagged) putSortedSet(put, `tag:${digest}`, set)
+  for (const [route, ring] of keyspace.turns.rings) putSortedSet(put, `turns:ready:${route}`, ring)
   putSortedSet(put, 'executions', keyspace.listing)
   putSortedSet(put, 'timers', keyspace.timers)
+}
+
+function putLimits({ limits }: Keyspace, put: Put): void {
+  putSortedSet(put, 'owed', limits.owed)
+  putHash(put, 'limits', limits.definitions.entries())
+  putHash(put, 'pauses', limits.pauses.entries())
+  for (const [bucket, set] of limits.slots) putSortedSet(put, `slots:${bucket}`, set)
+  for (const [bucket, set] of limits.starts) putSortedSet(put, `starts:${bucket}`, set)
+  for (const [queue, set] of limits.waiters) putSortedSet(put, `waiters:${queue}`, set)
+  for (const [bucket, ring] of limits.turns.rings) {
+    putSortedSet(put, `turns:waiters:${bucket}`, ring)
+  }
+  for (const [limit, buckets] of limits.waiting) putHash(put, `waiting:${limit}`, buckets)
 }
 
 function putFeed({ feed }: Keyspace, put: Put): void {

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../time.ts'
 import { checkArguments } from '../arguments.ts'
 import type { Answer, Arguments, OperationName } from '../contract.ts'
 import type { Durability, Store, StoreNotice } from '../store.ts'
+import { runAdmissions } from './admission.ts'
 import { CallContext } from './call-context.ts'
 import { CommitOrder } from './commit-order.ts'
 import type { RecordDirectory } from './directory.ts'
@@ -199,7 +200,9 @@ export class EmbeddedStore implements Store {
 function apply(context: CallContext, name: OperationName, args: unknown): Outcome {
   const operation = operations[name] as (call: CallContext, args: unknown) => unknown
   try {
-    return { answer: operation(context, args) }
+    const answer = operation(context, args)
+    runAdmissions(context)
+    return { answer }
   } catch (cause) {
     if (isEngineError(cause)) return { error: cause }
     const why = cause instanceof Error ? cause.message : String(cause)

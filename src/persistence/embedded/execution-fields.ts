@@ -21,6 +21,8 @@ interface NumberFields {
   not_before: number | undefined
   noted: 1 | undefined
   parked: 1 | undefined
+  /** Until when the slot is kept for admitted work that nobody has claimed. */
+  permit_until: number | undefined
   priority: number | undefined
   progress: number | undefined
   reclaims: number | undefined
@@ -34,6 +36,8 @@ interface NumberFields {
   streamed: 0 | 1 | undefined
   tagged: 1 | undefined
   tailed: number | undefined
+  /** Number of its last request for a slot. */
+  ticket: number | undefined
   updated_at: number
   wait_until: number | undefined
   watched: 1 | undefined
@@ -51,13 +55,20 @@ interface TextFields {
   lane: string
   lease_id: string | undefined
   lease_kind: string | undefined
+  limit: string | undefined
   reason: string | undefined
   replay_id: string | undefined
   retry: string | undefined
   settled: string | undefined
+  /** Its key, by which limits count and turns are taken. */
+  share: string | undefined
+  /** The bucket in which it holds a slot. */
+  slot: string | undefined
   state: string
   suspension: string | undefined
   task: string
+  /** The bucket in which it waits for a slot. */
+  waits_for: string | undefined
   /** Who keeps it back, besides an operator. */
   withheld: string | undefined
   worker: string | undefined
@@ -88,6 +99,7 @@ const noNumbers: NumberFields = {
   not_before: undefined,
   noted: undefined,
   parked: undefined,
+  permit_until: undefined,
   priority: undefined,
   progress: undefined,
   reclaims: undefined,
@@ -100,6 +112,7 @@ const noNumbers: NumberFields = {
   streamed: undefined,
   tagged: undefined,
   tailed: undefined,
+  ticket: undefined,
   updated_at: 0,
   wait_until: undefined,
   watched: undefined,
@@ -117,13 +130,17 @@ const noTexts: TextFields = {
   lane: '',
   lease_id: undefined,
   lease_kind: undefined,
+  limit: undefined,
   reason: undefined,
   replay_id: undefined,
   retry: undefined,
   settled: undefined,
+  share: undefined,
+  slot: undefined,
   state: 'absent',
   suspension: undefined,
   task: '',
+  waits_for: undefined,
   withheld: undefined,
   worker: undefined,
 }

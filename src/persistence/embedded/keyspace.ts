@@ -4,10 +4,12 @@ import type { ExecutionFields } from './execution-fields.ts'
 import { FeedLog } from './feed-log.ts'
 import { Flows } from './flows.ts'
 import { Hash } from './hash.ts'
+import { LimitTable } from './limit-table.ts'
 import { Execution, type FieldKind, fieldKinds, type StoredExecution } from './record.ts'
 import { ChangeLog, RecordMap } from './record-map.ts'
-import { SortedSet } from './sorted-set.ts'
+import { compareWords, SortedSet } from './sorted-set.ts'
 import { Streams } from './streams.ts'
+import { queueOf, Turns } from './turns.ts'
 
 /** Which execution an idempotency key made, and from what. */
 export interface KeyedExecution {
@@ -57,6 +59,7 @@ export class Keyspace {
   readonly flows: Flows
   /** Work for later, and such that could not be done. */
   readonly work: Readonly<Record<'backlog' | 'stuck', string[]>> = { backlog: [], stuck: [] }
+  readonly limits: LimitTable
 
   // What follows from the records.
   readonly indexes: Indexes = {
@@ -72,10 +75,13 @@ export class Keyspace {
     resumed: new Map(),
     reclaimable: new Map(),
   }
+  /** Queues of ready work in which the keys of a route take turns. */
+  readonly turns = new Turns(this.routed.ready, () => new SortedSet())
   readonly listing = new SortedSet()
   /** By the digest of a tag's name and value. */
   readonly tagged = new Map<string, SortedSet>()
-  readonly timers = new SortedSet()
+  /** Executions, and buckets of limits by their names. */
+  readonly timers = new SortedSet(compareWords)
   readonly leases = new Map<string, string>()
 
   /** Lane → until when a claim waits for work in it; worth nothing after a restart. */
@@ -92,6 +98,7 @@ export class Keyspace {
     this.feed = new FeedLog(changes)
     this.streams = new Streams(changes)
     this.flows = new Flows(changes)
+    this.limits = new LimitTable(changes)
   }
 
   /** A copy of the execution to work on. */
@@ -197,6 +204,14 @@ export class Keyspace {
     const made = new SortedSet()
     this.routed[name].set(route, made)
     return made
+  }
+
+  /** The rows among which an execution stands: those of its key, where keys take turns. */
+  rowsOf(name: IndexName, fields: Readonly<ExecutionFields>): SortedSet {
+    const { lane, capabilities, share } = fields
+    if (name !== 'ready' || share === undefined) return this.index(name, fields)
+    const queue = queueOf(routeOf(lane, capabilities), share)
+    return this.routed.ready.get(queue) ?? this.index(name, fields)
   }
 
   addRoute(lane: string, capabilities: string): void {

@@ -6,6 +6,7 @@ import { absentFields, type ExecutionFields, type FieldName } from './execution-
 import { type PackedFrame, storedFrame } from './frame-list.ts'
 import { parseEdge } from './group.ts'
 import { Keyspace } from './keyspace.ts'
+import { rowOfBucket } from './limit.ts'
 import { type FieldKind, type FieldMap, fieldKinds, type StoredExecution } from './record.ts'
 import {
   decodeFields,
@@ -15,6 +16,7 @@ import {
   decodeText,
   splitField,
   splitKey,
+  splitStart,
 } from './record-codec.ts'
 import { enterTags } from './tags.ts'
 import { enterIndexes } from './transition.ts'
@@ -137,6 +139,16 @@ const loaders: Readonly<Record<string, Load>> = {
   'segment:': ({ segments }, base, bytes) => segments.set(readPlace(base), Buffer.from(bytes)),
   feed: ({ keyspace }, _name, bytes) => {
     keyspace.feed.base = readPlace(decodeText(bytes))
+  },
+  limits: ({ keyspace }, _name, bytes) => {
+    for (const [name, text] of decodeHash(bytes)) keyspace.limits.definitions.set(name, text)
+  },
+  pauses: ({ keyspace }, _name, bytes) => {
+    for (const [bucket, text] of decodeHash(bytes)) keyspace.limits.pauses.set(bucket, text)
+  },
+  'start:': ({ keyspace }, name, bytes) => {
+    const [bucket, holder] = splitStart(name)
+    keyspace.limits.addStart(bucket, holder, readPlace(decodeText(bytes)))
   },
   lanes: ({ keyspace }, _name, bytes) => {
     for (const [lane, state] of decodeHash(bytes)) keyspace.lanes.set(lane, state)
@@ -262,6 +274,16 @@ function joinGraphs({ keyspace, flows, flowTags, fields }: Loaded): void {
   }
 }
 
+/** Every bucket that may have to be opened is looked at once, at the next occasion. */
+function openBuckets({ limits, timers }: Keyspace): void {
+  const buckets = [...limits.waiting.values()].flatMap((counted) => [...counted.keys()])
+  const paused = [...limits.pauses.entries()].map(([bucket]) => bucket)
+  for (const bucket of new Set([...buckets, ...paused, ...limits.starts.keys()])) {
+    timers.add(rowOfBucket(bucket), 0)
+    limits.openings.set(bucket, 0)
+  }
+}
+
 /** The keyspace that these records describe, or `corruption` naming the first bad one. */
 export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>): Keyspace {
   const loaded = new Loaded()
@@ -286,6 +308,7 @@ export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>
     enterTags(keyspace, keyspace.executions.get(id) as StoredExecution)
   }
   joinGraphs(loaded)
+  openBuckets(keyspace)
   // All of this came from the directory; nothing of it has to go back.
   keyspace.changes.take()
   return keyspace

@@ -21,6 +21,12 @@ export function splitField(name: string): readonly [id: string, field: string] {
   return [name.slice(0, idLength), name.slice(idLength + 1)]
 }
 
+/** The bucket and the holder that the record of a start is about. */
+export function splitStart(name: string): readonly [bucket: string, holder: string] {
+  const end = name.lastIndexOf(' ')
+  return [name.slice(0, end), name.slice(end + 1)]
+}
+
 const encodeField =
   (kind: FieldKind): Encode =>
   ({ executions }, name) => {
@@ -58,6 +64,12 @@ const encoders: Readonly<Record<string, Encode>> = {
   'streams:': ({ streams }, name) => streams.record('streams:', name),
   'frames:': ({ streams }, name) => streams.record('frames:', name),
   'summary:': ({ streams }, name) => streams.record('summary:', name),
+  limits: ({ limits }) => encodeEntries(limits.definitions.entries()),
+  pauses: ({ limits }) => encodeEntries(limits.pauses.entries()),
+  'start:': ({ limits }, name) => {
+    const [bucket, holder] = splitStart(name)
+    return limits.starts.get(bucket)?.score(holder)?.toString()
+  },
   lanes: ({ lanes }) => encodeEntries(lanes.entries()),
   config: ({ config }) => encodeEntries(config.entries()),
   routes: ({ routes }) =>

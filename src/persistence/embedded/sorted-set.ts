@@ -14,22 +14,29 @@ const BTree = (createRequire(import.meta.url)('sorted-btree') as typeof sortedBt
 const nothing: readonly ScoredRow[] = []
 
 /**
- * Members are ASCII, so that comparing strings is comparing bytes. Whoever removes a member knows
+ * Members are ASCII, so that comparing strings is comparing bytes, unless the set is told to
+ * compare words. Whoever removes a member knows
  * its score: it follows from the stored record.
  */
 export class SortedSet {
-  private readonly tree = new BTree<ScoredRow, undefined>(undefined, compareRows)
+  private readonly tree: InstanceType<typeof BTree<ScoredRow, undefined>>
+
+  constructor(compare: (a: ScoredRow, b: ScoredRow) => number = compareRows) {
+    this.tree = new BTree<ScoredRow, undefined>(undefined, compare)
+  }
 
   get size(): number {
     return this.tree.size
   }
 
-  add(member: string, score: number): void {
-    this.tree.set({ member, score }, undefined)
+  /** Returns whether the row is new. */
+  add(member: string, score: number): boolean {
+    return this.tree.set({ member, score }, undefined)
   }
 
-  remove(member: string, score: number): void {
-    this.tree.delete({ member, score })
+  /** Returns whether the row was there. */
+  remove(member: string, score: number): boolean {
+    return this.tree.delete({ member, score })
   }
 
   /** The lowest score, or undefined when the set is empty. */
@@ -42,6 +49,11 @@ export class SortedSet {
     const first = this.tree.minKey()
     if (first === undefined || count < 1) return nothing
     return count === 1 ? [first] : take(this.tree.keys(), count, Number.POSITIVE_INFINITY)
+  }
+
+  /** The highest score, or undefined when the set is empty. */
+  lastScore(): number | undefined {
+    return this.tree.maxKey()?.score
   }
 
   /** At most `count` rows from the front whose score is not over `score`. */
@@ -74,6 +86,12 @@ function compareRows(a: ScoredRow, b: ScoredRow): number {
   if (a.score !== b.score) return a.score - b.score
   if (a.member === b.member) return 0
   return a.member < b.member ? -1 : 1
+}
+
+/** Like `compareRows`, for members of any letters: in the order of their bytes. */
+export function compareWords(a: ScoredRow, b: ScoredRow): number {
+  if (a.score !== b.score) return a.score - b.score
+  return a.member === b.member ? 0 : Buffer.compare(Buffer.from(a.member), Buffer.from(b.member))
 }
 
 function take(rows: Iterable<ScoredRow>, count: number, scoreMax: number): ScoredRow[] {

@@ -54,6 +54,8 @@ export function acceptSubmission(
   f.reclaims_max = args.reclaims_max
   f.capabilities = args.capabilities
   f.retry = args.retry
+  f.limit = args.limit
+  f.share = args.share
   f.tagged = stored.tagged === undefined ? undefined : 1
   f.created_at = nowMs
   f.not_before = notBefore

@@ -8,8 +8,9 @@ import { type Leaf, leafOf, nextLeaf } from '../../machines/table.ts'
 import type { CallContext } from './call-context.ts'
 import type { ExecutionFields } from './execution-fields.ts'
 import { memberMoved } from './flow.ts'
-import { isRouted, type Keyspace } from './keyspace.ts'
+import { isRouted, type Keyspace, routeOf } from './keyspace.ts'
 import type { Execution } from './record.ts'
+import { enterLimit, followLifecycle } from './slots.ts'
 
 /** No fact holds. */
 export const noFacts: ReadonlySet<Fact> = new Set()
@@ -72,7 +73,8 @@ function scoreOf(index: IndexName, f: Fields): number | undefined {
 /** Times that are not the score of the execution's own index. */
 function timerOf(index: IndexName, f: Fields): number | undefined {
   if (index === 'terminal') return undefined
-  return earliest(earliest(f.deadline_at, f.grant_until), f.wait_until)
+  const atMs = earliest(earliest(f.deadline_at, f.grant_until), f.permit_until)
+  return earliest(atMs, f.wait_until)
 }
 
 /** Where an execution stands in the indexes; all of it follows from its fields. */
@@ -91,12 +93,45 @@ function placeOf(f: Fields): Place {
   return { index, score, timer: timerOf(index, f) }
 }
 
+/** Ready work of a key stands in a queue in which the keys of its route take turns. */
+function takesTurns(index: IndexName, f: Fields): f is Fields & { readonly share: string } {
+  return f.share !== undefined && index === 'ready'
+}
+
+/** How a route is listed in which keys take turns. */
+const ringOf = ({ capabilities = '' }: Fields) => `${capabilities}|`
+
+function leave(k: Keyspace, id: string, f: Fields, { index, score }: Place): void {
+  if (!takesTurns(index, f)) {
+    k.index(index, f).remove(id, score)
+    return
+  }
+  const isOver = k.turns.remove(routeOf(f.lane, f.capabilities), f.share, id, score).ring
+  if (isOver) k.removeRoute(f.lane, ringOf(f))
+}
+
+function enter(k: Keyspace, id: string, f: Fields, { index, score }: Place): void {
+  if (!takesTurns(index, f)) {
+    k.index(index, f).add(id, score)
+    if (f.capabilities !== undefined && isRouted(index)) k.addRoute(f.lane, f.capabilities)
+    return
+  }
+  const isFirst = k.turns.add(routeOf(f.lane, f.capabilities), f.share, id, score).ring
+  if (isFirst) k.addRoute(f.lane, ringOf(f))
+}
+
+/** Moves the row of an execution; undefined when it is new. */
+function moveRow(k: Keyspace, id: string, f: Fields, from: Place | undefined, to: Place): void {
+  if (from?.index === to.index && from.score === to.score) return
+  if (from !== undefined && from.index !== to.index) leave(k, id, f, from)
+  enter(k, id, f, to)
+  // Rescored work of a key keeps the turn of its key.
+  if (from?.index === to.index) k.rowsOf(to.index, f).remove(id, from.score)
+}
+
 /** Moves an execution from where its old fields put it; undefined when it is new. */
 function move(k: Keyspace, id: string, f: Fields, from: Place | undefined, to: Place): void {
-  if (from === undefined || from.index !== to.index || from.score !== to.score) {
-    if (from !== undefined) k.index(from.index, f).remove(id, from.score)
-    k.index(to.index, f).add(id, to.score)
-  }
+  moveRow(k, id, f, from, to)
   if (from?.index === 'leased' && to.index !== 'leased' && f.lease_id !== undefined) {
     // Only a live lease is found by its id; its fields stay, as those of the last one.
     k.leases.delete(f.lease_id)
@@ -105,7 +140,6 @@ function move(k: Keyspace, id: string, f: Fields, from: Place | undefined, to: P
     if (from?.timer !== undefined) k.timers.remove(id, from.timer)
     if (to.timer !== undefined) k.timers.add(id, to.timer)
   }
-  if (f.capabilities !== undefined && isRouted(to.index)) k.addRoute(f.lane, f.capabilities)
 }
 
 /** Indexes whose work becomes claimable at the time that is its score. */
@@ -123,6 +157,9 @@ export function commit(call: CallContext, x: Execution): void {
   const { keyspace, nowMs, wake } = call
   f.updated_at = nowMs
   const from = before.state === 'absent' ? undefined : placeOf(before)
+  if (f.limit !== undefined) {
+    followLifecycle(call, x, requireLeaf(f.state).index, claimableScore(f))
+  }
   const to = placeOf(f)
   // Nothing below this line can fail.
   keyspace.storeFields(stored, f)
@@ -150,6 +187,7 @@ function announceMember(call: CallContext, x: Execution): void {
 export function enterIndexes(keyspace: Keyspace, id: string, f: Fields): void {
   const place = placeOf(f)
   move(keyspace, id, f, undefined, place)
+  enterLimit(keyspace, id, f, claimableScore(f))
   keyspace.listing.add(id, 0)
   if (place.index === 'leased' && f.lease_id !== undefined) keyspace.leases.set(f.lease_id, id)
 }
@@ -157,7 +195,7 @@ export function enterIndexes(keyspace: Keyspace, id: string, f: Fields): void {
 /** Forgets an execution in its own index, the listing and the timers. */
 export function leaveIndexes(keyspace: Keyspace, id: string, f: Fields): void {
   const { index, score, timer } = placeOf(f)
-  keyspace.index(index, f).remove(id, score)
+  keyspace.rowsOf(index, f).remove(id, score)
   keyspace.listing.remove(id, 0)
   if (timer !== undefined) keyspace.timers.remove(id, timer)
 }

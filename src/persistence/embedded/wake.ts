@@ -10,6 +10,7 @@ export class Wake {
   private calls: Map<string, number> | undefined
   private endings: string[] | undefined
   private news = false
+  private owes = false
   private tailed: string[] | undefined
   private losses: StoreNotice[] | undefined
 
@@ -49,6 +50,11 @@ export class Wake {
     this.news = true
   }
 
+  /** Says that other partitions have to be told something about slots. */
+  owed(): void {
+    this.owes = true
+  }
+
   /** Says that those who wait for the execution's streams, until a time at most, look again. */
   tails(id: string, untilMs: number, nowMs: number): void {
     if (untilMs <= nowMs) return
@@ -76,6 +82,7 @@ export class Wake {
     notices.push(...(this.losses ?? []))
     if (hasBacklog) notices.push({ notice: 'backlog', partition: 0 })
     if (this.news) notices.push({ notice: 'events', partition: 0 })
+    if (this.owes) notices.push({ notice: 'owed', partition: 0 })
     for (const local of this.tailed ?? []) notices.push({ notice: 'frames', partition: 0, local })
     return notices
   }

@@ -16,9 +16,11 @@ export interface InputRow { readonly id: string; readonly name: string; readonly
 
 export interface FoundRow { readonly id: string; readonly state: string | undefined; readonly lane: string | undefined; readonly task: string | undefined; readonly created_at: string | undefined; readonly updated_at: string | undefined; readonly ended_at: string | undefined; readonly attempt: string | undefined; readonly reason: string | undefined; readonly flow: string | undefined; readonly intact: boolean }
 
+export interface OwedRow { readonly row: string; readonly kind: string; readonly partition: number; readonly limit: string; readonly key: string | undefined; readonly share: string | undefined; readonly id: string; readonly ticket: number; readonly created_at: number; readonly priority: number }
+
 export interface SuspendedRow { readonly id: string; readonly score: number; readonly reason: string | undefined; readonly suspended_at: string | undefined }
 
-export interface MemberPart { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly hold: boolean }
+export interface MemberPart { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly limit: string | undefined; readonly share: string | undefined; readonly hold: boolean }
 
 export interface EdgePart { readonly upstream: string; readonly downstream: string; readonly kind: Choice<'edge_kind'>; readonly name: string | undefined }
 
@@ -90,7 +92,7 @@ export interface Operations {
     readonly answer: { readonly outcome: 'resumed'; readonly state: string; readonly replayed: boolean }
   }
   'execution.submit': {
-    readonly args: { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array | undefined; readonly key: string | undefined; readonly fingerprint: string | undefined; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined }
+    readonly args: { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array | undefined; readonly key: string | undefined; readonly fingerprint: string | undefined; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly limit: string | undefined; readonly share: string | undefined }
     readonly answer: { readonly outcome: 'submitted'; readonly id: string; readonly state: string } | { readonly outcome: 'duplicate'; readonly id: string }
   }
   'execution.suspend': {
@@ -185,6 +187,46 @@ export interface Operations {
     readonly args: { readonly id: string; readonly lease_id: string | undefined }
     readonly answer: { readonly outcome: 'revoked'; readonly lease_id: string; readonly epoch: number } | { readonly outcome: 'already_lost'; readonly state: string }
   }
+  'limit.acquire': {
+    readonly args: { readonly limit: string; readonly key: string | undefined; readonly share: string | undefined; readonly partition: number; readonly id: string; readonly ticket: number; readonly created_at: number; readonly priority: number }
+    readonly answer: { readonly outcome: 'admitted';  } | { readonly outcome: 'queued';  }
+  }
+  'limit.admit': {
+    readonly args: { readonly id: string; readonly limit: string; readonly key: string | undefined; readonly ticket: number }
+    readonly answer: { readonly outcome: 'held';  } | { readonly outcome: 'unneeded';  }
+  }
+  'limit.describe': {
+    readonly args: { readonly limit: string; readonly key: string | undefined }
+    readonly answer: { readonly outcome: 'found'; readonly definition: string; readonly active: number; readonly started: number; readonly waiting: number; readonly paused_until: number | undefined; readonly room_at: number | undefined; readonly now: number } | { readonly outcome: 'absent';  }
+  }
+  'limit.list': {
+    readonly args: {  }
+    readonly answer: { readonly outcome: 'listed'; readonly limits: Readonly<Record<string, string>> }
+  }
+  'limit.owed': {
+    readonly args: { readonly count: number }
+    readonly answer: { readonly outcome: 'handed'; readonly owed: readonly OwedRow[]; readonly more: boolean }
+  }
+  'limit.pause': {
+    readonly args: { readonly limit: string; readonly key: string | undefined; readonly until_ms: number | undefined; readonly for_ms: number | undefined }
+    readonly answer: { readonly outcome: 'paused';  }
+  }
+  'limit.release': {
+    readonly args: { readonly limit: string; readonly key: string | undefined; readonly share: string | undefined; readonly partition: number; readonly id: string; readonly ticket: number; readonly began: boolean }
+    readonly answer: { readonly outcome: 'released';  }
+  }
+  'limit.remove': {
+    readonly args: { readonly limit: string }
+    readonly answer: { readonly outcome: 'removed';  } | { readonly outcome: 'absent';  }
+  }
+  'limit.set': {
+    readonly args: { readonly limit: string; readonly slots: number; readonly starts: number; readonly window_ms: number; readonly per_key: boolean; readonly partitions: number }
+    readonly answer: { readonly outcome: 'set';  }
+  }
+  'limit.settle': {
+    readonly args: { readonly row: string }
+    readonly answer: { readonly outcome: 'settled';  }
+  }
   'partition.allow': {
     readonly args: { readonly signals_per_execution: number | undefined; readonly signals_per_suspension: number | undefined; readonly signals_per_sender: number | undefined; readonly sender_window_ms: number | undefined }
     readonly answer: { readonly outcome: 'allowed'; readonly signals_per_execution: number; readonly signals_per_suspension: number; readonly signals_per_sender: number; readonly sender_window_ms: number }
@@ -223,7 +265,7 @@ export interface Operations {
   }
   'partition.sweep': {
     readonly args: { readonly count: number }
-    readonly answer: { readonly outcome: 'swept'; readonly promoted: number; readonly purged: number; readonly next_at: number | undefined; readonly next_purge_at: number | undefined; readonly now: number }
+    readonly answer: { readonly outcome: 'swept'; readonly promoted: number; readonly purged: number; readonly next_at: number | undefined; readonly next_purge_at: number | undefined; readonly owed_at: number | undefined; readonly now: number }
   }
   'signal.deliver': {
     readonly args: { readonly id: string; readonly attempt: number; readonly waitpoint: string; readonly kid: string; readonly signal: string; readonly digest: string; readonly name: string | undefined; readonly category: string; readonly source: string; readonly identity: string; readonly correlation: string; readonly encoding: string; readonly key: string | undefined; readonly created_at: number | undefined; readonly payload: Uint8Array | undefined }
@@ -972,6 +1014,16 @@ export const operationPlans: Plans = {
       {
         "name": "tagged",
         "type": "tag_digests",
+        "optional": true
+      },
+      {
+        "name": "limit",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "share",
+        "type": "word",
         "optional": true
       }
     ],
@@ -2017,6 +2069,334 @@ export const operationPlans: Plans = {
       ]
     }
   },
+  "limit.acquire": {
+    "events": [
+      "admit"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "limit",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "key",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "share",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "partition",
+        "type": "partition",
+        "optional": false
+      },
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "ticket",
+        "type": "ticket",
+        "optional": false
+      },
+      {
+        "name": "created_at",
+        "type": "ms",
+        "optional": false
+      },
+      {
+        "name": "priority",
+        "type": "priority",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "admitted": [],
+      "queued": []
+    }
+  },
+  "limit.admit": {
+    "events": [
+      "admit"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "limit",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "key",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "ticket",
+        "type": "ticket",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "held": [],
+      "unneeded": []
+    }
+  },
+  "limit.describe": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "limit",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "key",
+        "type": "word",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "found": [
+        {
+          "name": "definition",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "active",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "started",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "waiting",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "paused_until",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "room_at",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "now",
+          "type": "int",
+          "optional": false
+        }
+      ],
+      "absent": []
+    }
+  },
+  "limit.list": {
+    "events": [],
+    "reads": true,
+    "args": [],
+    "returns": {
+      "listed": [
+        {
+          "name": "limits",
+          "type": "map",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "limit.owed": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "count",
+        "type": "sweep_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "handed": [
+        {
+          "name": "owed",
+          "type": "owed",
+          "optional": false
+        },
+        {
+          "name": "more",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "limit.pause": {
+    "events": [
+      "admit"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "limit",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "key",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "until_ms",
+        "type": "ms",
+        "optional": true
+      },
+      {
+        "name": "for_ms",
+        "type": "span_ms",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "paused": []
+    }
+  },
+  "limit.release": {
+    "events": [
+      "admit"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "limit",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "key",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "share",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "partition",
+        "type": "partition",
+        "optional": false
+      },
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "ticket",
+        "type": "ticket",
+        "optional": false
+      },
+      {
+        "name": "began",
+        "type": "flag",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "released": []
+    }
+  },
+  "limit.remove": {
+    "events": [
+      "admit"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "limit",
+        "type": "word",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "removed": [],
+      "absent": []
+    }
+  },
+  "limit.set": {
+    "events": [
+      "admit"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "limit",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "slots",
+        "type": "slot_count",
+        "optional": false
+      },
+      {
+        "name": "starts",
+        "type": "start_count",
+        "optional": false
+      },
+      {
+        "name": "window_ms",
+        "type": "window_ms",
+        "optional": false
+      },
+      {
+        "name": "per_key",
+        "type": "flag",
+        "optional": false
+      },
+      {
+        "name": "partitions",
+        "type": "partition_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "set": []
+    }
+  },
+  "limit.settle": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "row",
+        "type": "owed_row",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "settled": []
+    }
+  },
   "partition.allow": {
     "events": [],
     "reads": false,
@@ -2386,6 +2766,11 @@ export const operationPlans: Plans = {
         },
         {
           "name": "next_purge_at",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "owed_at",
           "type": "int",
           "optional": true
         },
@@ -3378,6 +3763,58 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
       "optional": false
     }
   ],
+  "owed": [
+    {
+      "name": "row",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "kind",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "partition",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "limit",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "key",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "share",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "id",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "ticket",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "created_at",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "priority",
+      "type": "int",
+      "optional": false
+    }
+  ],
   "suspended": [
     {
       "name": "id",
@@ -3482,6 +3919,16 @@ export const partPlans: Readonly<Record<string, RowPlan>> = {
     {
       "name": "tagged",
       "type": "tag_digests",
+      "optional": true
+    },
+    {
+      "name": "limit",
+      "type": "word",
+      "optional": true
+    },
+    {
+      "name": "share",
+      "type": "word",
       "optional": true
     },
     {

@@ -292,7 +292,8 @@ function readNotice(partition: number | undefined, message: string): StoreNotice
   if (lane !== null) {
     return { notice: 'lane', partition, lane: lane[2] as string, inMs: Number(lane[1]) }
   }
-  if (message === 'events' || message === 'backlog') return { notice: message, partition }
+  if (message === 'events' || message === 'backlog' || message === 'owed')
+    return { notice: message, partition }
   const lost = /^lost (\S+) (\d+) (\w+)$/.exec(message)
   if (lost !== null) {
     const [, local = '', epoch, event] = lost

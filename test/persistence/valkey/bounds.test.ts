@@ -119,6 +119,7 @@ const edges: Readonly<Record<string, readonly unknown[]>> = {
   condition: ['', 's 0 *', ...sized(8192, 8193, 8194)],
   behaviour: ['', 'fail', 'Fail', 'fail ', 'escalate', 'auto_resume_with_signal'],
   waitpoint_scope: ['', 'attempt', 'run', 'run '],
+  owed_row: ['', 'ask', 'ask 1 api - x:1', 'ask 1 api - x:1 ', 'ask 1 api x:1', 'ask  1 api - x:1'],
   kid: ['', 'k', 'K_-9', 'k.', 'k:', 'k ', 'ü', 'k'.repeat(32), 'k'.repeat(33)],
   secret: ['', 's'.repeat(42), 's'.repeat(43), 's'.repeat(171), 's'.repeat(172), '+'.repeat(43)],
   label: ['', 'a\u0000b', 'a b\u0000\n', ...sized(256, 257, 258)],

@@ -19,6 +19,9 @@ const otherWords: Readonly<Record<string, readonly string[]>> = {
   purged: ['absent'],
   accepted: ['duplicate'],
   seeded: ['present'],
+  removed: ['absent'],
+  // Whoever was queued may be admitted by the very call.
+  queued: ['admitted'],
   // Where it was the last reclaim that was allowed, losing the lease has ended the execution.
   revoked: ['already_lost', 'execution_not_active'],
   // Noticing that a grant has lapsed removes it.
@@ -51,6 +54,7 @@ const partly: ReadonlySet<OperationName> = new Set([
   'partition.sweep',
   'partition.drain',
   'flow.purge',
+  'limit.owed',
 ])
 
 /** A sweep does a part of the work each time; a frame without a number is one more frame. */

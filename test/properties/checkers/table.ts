@@ -8,8 +8,10 @@ import { oneOpenSuspension } from './one-open-suspension.ts'
 import type { Checker } from './performed.ts'
 import { refusalChangesNothing } from './refusal-changes-nothing.ts'
 import { replayEqualsFirstOutcome } from './replay-equals-first-outcome.ts'
+import { ringsInStep } from './rings-in-step.ts'
 import { signalsKept } from './signals-kept.ts'
 import { singleHolder } from './single-holder.ts'
+import { slotsInStep } from './slots-in-step.ts'
 import { terminalAbsorbing } from './terminal-absorbing.ts'
 import { wakeUpNeverLost } from './wake-up-never-lost.ts'
 
@@ -26,4 +28,6 @@ export const checkers: Readonly<Record<string, Checker>> = {
   signalsKept,
   conditionTruth,
   wakeUpNeverLost,
+  slotsInStep,
+  ringsInStep,
 }

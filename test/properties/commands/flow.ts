@@ -8,7 +8,7 @@ import type {
 } from '../../../src/persistence/generated/operations.ts'
 import type { Choices } from '../choices.ts'
 import type { Call, Step, World } from '../world.ts'
-import { digestOf, someBytes } from './submit.ts'
+import { digestOf, limitNames, shares, someBytes } from './submit.ts'
 
 const one = (call: Call): Step[] => [{ step: 'call', call }]
 
@@ -57,6 +57,8 @@ function member(choices: Choices, id: string): MemberPart {
     retry: choices.optional(['3 fixed 1 1 1000 0 tpioc'], 4),
     tags: undefined,
     tagged: choices.optional([`${digestOf('n')}${digestOf('v')}`], 6),
+    limit: choices.optional(limitNames, 8),
+    share: choices.optional(shares, 8),
     hold: choices.rarely(5),
   }
 }

@@ -67,6 +67,8 @@ export const tagPairs = [
 
 const [a1, a2, b1] = tagPairs.map((pair) => pair.join('')) as [string, string, string]
 const tagged = [a1, a2, `${a1},${b1}`]
+export const limitNames = ['api', 'api', 'ü'] as const
+export const shares = ['a', 'a', 'b', 'ü'] as const
 
 export function submit(choices: Choices, world: World): Step[] {
   const known = world.ids
@@ -83,6 +85,8 @@ export function submit(choices: Choices, world: World): Step[] {
     reclaims_max: choices.optional([0, 1, 2], 3),
     capabilities: choices.optional(capabilities.slice(1), 4),
     retry: choices.optional(retries, 2),
+    limit: choices.optional(limitNames, 2),
+    share: choices.optional(shares, 2),
     tags: choices.optional(['{}', '{"ü":"\u0000ÿ"}'], 4),
     tagged: choices.optional(tagged, 3),
     input: someBytes(choices, choices.one([3, 0, 40, 1024, 1025, 3000])),

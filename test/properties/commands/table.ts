@@ -16,6 +16,16 @@ import {
 import { keyring } from './keyring.ts'
 import { claim, claimGranted, find, grant, grantAndClaim, renew, revoke } from './lease.ts'
 import {
+  acquireSlot,
+  contend,
+  lookAtLimits,
+  pauseLimit,
+  relay,
+  releaseSlot,
+  removeLimit,
+  setLimit,
+} from './limit.ts'
+import {
   block,
   cancelByOperator,
   look,
@@ -142,6 +152,14 @@ const weights: readonly (readonly [number, Command])[] = [
   [3, keyring],
   [1, allow],
   [4, whenKnown(lookAtSignals)],
+  [5, setLimit],
+  [1, removeLimit],
+  [2, pauseLimit],
+  [3, lookAtLimits],
+  [3, contend],
+  [3, acquireSlot],
+  [3, releaseSlot],
+  [3, relay],
   [4, repeatEarlier],
   [3, readEvents],
   [3, followEvents],

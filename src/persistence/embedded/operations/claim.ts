@@ -2,6 +2,7 @@
 import { counts, grantedScore } from '../../../limits.ts'
 import type { Answer, Arguments } from '../../contract.ts'
 import type { ClaimedRow } from '../../generated/operations.ts'
+import { acquire, runAdmissions } from '../admission.ts'
 import type { CallContext } from '../call-context.ts'
 import { cancelMember } from '../cascade.ts'
 import { applyDue, nextDueMs, promote } from '../due.ts'
@@ -29,21 +30,33 @@ function granted(call: CallContext, leaseId: string, count: number): ClaimedRow[
   return rows
 }
 
-/** What work of a lane requires, as far as these capabilities offer it. */
-function requiredOf(keyspace: Keyspace, lane: string, capabilities: string): readonly string[] {
+/** What work of a lane requires, as far as it is offered; and of the routes with turns. */
+interface Required {
+  readonly plain: readonly string[]
+  readonly inTurns: readonly string[]
+}
+
+const nothingRequired: Required = { plain: [], inTurns: [] }
+
+function requiredOf(keyspace: Keyspace, lane: string, capabilities: string): Required {
   const listed = keyspace.routes.get(lane)
-  if (listed === undefined) return []
+  if (listed === undefined) return nothingRequired
   const offered = new Set(capabilities.split(','))
-  return [...listed].filter(
-    (required) => required === '' || required.split(',').every((word) => offered.has(word)),
-  )
+  const plain: string[] = []
+  const inTurns: string[] = []
+  for (const entry of listed) {
+    const [required = '', ring] = entry.split('|')
+    const isOffered = required === '' || required.split(',').every((word) => offered.has(word))
+    if (isOffered) (ring === undefined ? plain : inTurns).push(required)
+  }
+  return { plain, inTurns }
 }
 
 /** A route that holds nothing is forgotten, so that sets of capabilities do not pile up. */
 function forgetEmptyRoutes(keyspace: Keyspace, args: Claim): void {
   const indexes = Object.values(keyspace.routed)
   for (const lane of args.lanes.split(',')) {
-    for (const required of requiredOf(keyspace, lane, args.capabilities)) {
+    for (const required of requiredOf(keyspace, lane, args.capabilities).plain) {
       const route = routeOf(lane, required)
       if (indexes.every((index) => (index.get(route)?.size ?? 0) === 0)) {
         keyspace.removeRoute(lane, required)
@@ -58,20 +71,31 @@ function routedIndex(keyspace: Keyspace, kind: string): ReadonlyMap<string, Sort
   return kind === 'r' ? resumed : reclaimable
 }
 
-/** The indexes that this worker may take from; empty ones are left out. */
-function sources(keyspace: Keyspace, args: Claim): SortedSet[] {
-  const found = new Set<SortedSet>()
+/** What this worker may take from: indexes that are not empty, and queues with turns. */
+interface Sources {
+  readonly indexes: ReadonlySet<SortedSet>
+  readonly queues: ReadonlySet<string>
+}
+
+function sources(keyspace: Keyspace, args: Claim): Sources {
+  const indexes = new Set<SortedSet>()
+  const queues = new Set<string>()
   for (const lane of args.lanes.split(',')) {
     if (keyspace.lanes.get(lane) === 'paused') continue
-    const required = requiredOf(keyspace, lane, args.capabilities)
-    for (const route of [lane, ...required.map((words) => routeOf(lane, words))]) {
+    const { plain, inTurns } = requiredOf(keyspace, lane, args.capabilities)
+    if (args.kinds.includes('f')) {
+      for (const words of inTurns) queues.add(words === '' ? lane : routeOf(lane, words))
+    }
+    for (const route of [lane, ...plain.map((words) => routeOf(lane, words))]) {
       for (const kind of args.kinds) {
-        const index = routedIndex(keyspace, kind).get(route)
-        if (index !== undefined && index.size > 0) found.add(index)
+        // A queue with turns contains, as one more key, the work without any.
+        const index =
+          kind === 'f' && queues.has(route) ? undefined : routedIndex(keyspace, kind).get(route)
+        if (index !== undefined && index.size > 0) indexes.add(index)
       }
     }
   }
-  return [...found]
+  return { indexes, queues }
 }
 
 function before(a: ScoredRow, b: ScoredRow): number {
@@ -79,56 +103,108 @@ function before(a: ScoredRow, b: ScoredRow): number {
   return a.member < b.member ? -1 : 1
 }
 
+/** A row, and whose turn of which queue it takes, where there are turns. */
+interface Candidate extends ScoredRow {
+  readonly queue?: string
+  readonly share?: string
+}
+
+/** One list of several, each of which keeps its order: the best of what is next in each. */
+function merged(lists: readonly (readonly Candidate[])[], count: number): readonly Candidate[] {
+  const waiting = lists.map((rows) => [...rows].reverse())
+  const found: Candidate[] = []
+  while (found.length < count) {
+    let best: Candidate[] | undefined
+    for (const rows of waiting) {
+      const [row, other] = [rows.at(-1), best?.at(-1)]
+      if (row !== undefined && (other === undefined || before(row, other) < 0)) best = rows
+    }
+    const row = best?.pop()
+    if (row === undefined) break
+    found.push(row)
+  }
+  return found
+}
+
 /**
  * The best candidates over all sources, best first; rows under a live grant come last everywhere
  * and are left out.
  */
-function candidates(indexes: readonly SortedSet[], count: number): readonly ScoredRow[] {
-  const found: ScoredRow[] = []
+function candidates(
+  { turns }: Keyspace,
+  { indexes, queues }: Sources,
+  count: number,
+): readonly Candidate[] {
+  const found: Candidate[] = []
   for (const index of indexes) {
     for (const row of index.head(count)) if (row.score < grantedScore) found.push(row)
   }
-  return indexes.length > 1 ? found.sort(before) : found
+  if (indexes.size > 1) found.sort(before)
+  if (queues.size === 0) return found
+  const lists = [...queues].map((queue) =>
+    turns.candidates(queue, count).map((row) => ({ ...row, queue })),
+  )
+  return merged([found, ...lists], count)
 }
 
-/** Whether the work may start; work of a flow that is over is put aside. */
+/** Whether claimable work may start; what its flow or its limit keeps back is put aside. */
 function isFree(call: CallContext, x: Execution): boolean {
-  if (!isFlowOver(call, x)) return accepts(x, 'claim')
+  if (!isFlowOver(call, x)) return x.f.limit === undefined || acquire(call, x)
   if (accepts(x, 'withhold')) withhold(call, x, 'flow')
-  else if (accepts(x, 'claim')) cancelMember(call, x)
+  else cancelMember(call, x)
   return false
 }
 
-function take(call: CallContext, args: Claim): ClaimedRow[] {
+/** What was claimed, and whether there may be more behind what was withheld. */
+interface Taken {
+  readonly rows: readonly ClaimedRow[]
+  readonly more: boolean
+}
+
+function take(call: CallContext, args: Claim): Taken {
   const { keyspace } = call
-  const indexes = sources(keyspace, args)
+  const from = sources(keyspace, args)
   const rows: ClaimedRow[] = []
-  // A second round makes up for candidates whose deadline had passed.
-  for (let round = 1; round <= 2 && rows.length < args.count; round++) {
-    for (const { member } of candidates(indexes, args.count - rows.length)) {
+  let withheld = 0
+  const isFull = () => rows.length === args.count || withheld >= counts.withheldPerCall
+  for (let round = 1; !isFull(); round++) {
+    const beforeRound = withheld
+    for (const { member, queue, share } of candidates(keyspace, from, args.count - rows.length)) {
       if (rows.length === args.count) break
       const x = keyspace.load(member)
       // A deadline may have passed while it waited.
-      if (x === undefined || applyDue(call, x) || !isFree(call, x)) continue
+      if (x === undefined || applyDue(call, x) || !accepts(x, 'claim')) continue
+      if (!isFree(call, x)) {
+        withheld += 1
+        continue
+      }
       grantLease(call, x, `${args.lease_id}.${rows.length + 1}`, args)
       rows.push(claimedRow(x.stored))
+      if (queue !== undefined && share !== undefined) keyspace.turns.took(queue, share)
     }
+    if (withheld > beforeRound) runAdmissions(call)
+    // A second round makes up for candidates whose deadline had passed; further ones look behind
+    // those whose limit has no room.
+    else if (round > 1) break
   }
-  return rows
+  return { rows, more: withheld >= counts.withheldPerCall }
 }
 
 export function claim(call: CallContext, args: Claim): Answer<'lease.claim'> {
   const { keyspace, nowMs, wake } = call
   const held = granted(call, args.lease_id, args.count)
   if (held.length > 0) return { outcome: 'claimed', rows: held, replayed: true }
-  if (call.first('promote')) promote(call, counts.promotePerCall)
-  const rows = take(call, args)
+  if (call.first('promote')) {
+    promote(call, counts.promotePerCall)
+    runAdmissions(call)
+  }
+  const { rows, more } = take(call, args)
   if (rows.length > 0) return { outcome: 'claimed', rows, replayed: false }
   forgetEmptyRoutes(keyspace, args)
   if (args.sleep_ms !== undefined) {
     for (const lane of args.lanes.split(',')) wake.sleep(lane, nowMs + args.sleep_ms)
   }
-  return { outcome: 'empty', next_at: nextDueMs(call), now: nowMs }
+  return { outcome: 'empty', next_at: more ? nowMs : nextDueMs(call), now: nowMs }
 }
 
 export function findGranted(

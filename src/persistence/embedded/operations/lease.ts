@@ -1,6 +1,7 @@
 // Single leases: reserving and claiming one execution, keeping a lease alive, taking it away.
 import { invariant } from '../../../errors.ts'
 import type { Answer, Arguments } from '../../contract.ts'
+import { acquire, allows } from '../admission.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { loadDue, loseLease } from '../due.ts'
 import type { ExecutionFields } from '../execution-fields.ts'
@@ -74,6 +75,10 @@ export function claimGranted(
   if (lapsed) return refuse('claim_grant_expired')
   if (f.grant_id !== args.grant_id || f.grant_worker !== args.worker) {
     return refuse('invalid_claim_grant')
+  }
+  if (f.limit !== undefined) {
+    if (!allows(call, x)) return refuse('limit_reached', { limit: f.limit })
+    acquire(call, x)
   }
   grantLease(call, x, leaseId, args)
   return { outcome: 'claimed', rows: [claimedRow(x.stored)], replayed: false }

@@ -62,6 +62,7 @@ export function sweep(
     purged,
     next_at: nextDueMs(call),
     next_purge_at: nextPurgeMs(keyspace),
+    owed_at: keyspace.limits.owed.firstScore(),
     now: nowMs,
   }
 }

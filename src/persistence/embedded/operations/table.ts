@@ -18,6 +18,8 @@ import {
 import { readKeyring, rotateKeyring, seedKeyring } from './keyring.ts'
 import { listLanes, setLaneState } from './lane.ts'
 import { claimGranted, grant, renew, revoke } from './lease.ts'
+import { describeLimit, listLimits, pauseLimit, removeLimit, setLimit } from './limit.ts'
+import { acquireSlot, admitHolder, handOutOwed, releaseSlot, settleOwed } from './limit-relay.ts'
 import { describe, watch } from './look.ts'
 import {
   block,
@@ -85,6 +87,16 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'lease.grant': grant,
   'lease.renew': renew,
   'lease.revoke': revoke,
+  'limit.acquire': acquireSlot,
+  'limit.admit': admitHolder,
+  'limit.describe': describeLimit,
+  'limit.list': listLimits,
+  'limit.owed': handOutOwed,
+  'limit.pause': pauseLimit,
+  'limit.release': releaseSlot,
+  'limit.remove': removeLimit,
+  'limit.set': setLimit,
+  'limit.settle': settleOwed,
   'partition.allow': allow,
   'partition.events': readEvents,
   'partition.follow': followEvents,
