@@ -178,10 +178,11 @@ function transition.commit(x, now_ms)
   local leaf = leaf_of(x)
   local left = x.left or leaf
   local at_ms, timed = score(leaf.index, x), x.timed or record.timed(x.f)
-  local timer_at = timed and timer_of(x) or nil
   if x.f.limit ~= nil then
+    -- A slot that is given back takes its time with it.
     slots.follow(x, leaf.index, score_of.claimable(x))
   end
+  local timer_at = timed and timer_of(x) or nil
   record.save(x)
   if left.index ~= "none" and left.index ~= leaf.index then
     leave(x, left.index)
