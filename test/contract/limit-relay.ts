@@ -26,7 +26,7 @@ export function describeLimitRelay(open: Open): void {
       Array.from({ length: count }, () => submit(backend, { limit: 'api', ...overrides })),
     )
 
-  /** Works until everything has ended; never more than `max` at once. */
+  /** Works until everything has ended, each in two goes; never more than `max` at once. */
   const workOff = async (
     { clock }: Pick<OpenedBackend, 'clock'>,
     backend: EngineBackend,
@@ -34,6 +34,7 @@ export function describeLimitRelay(open: Open): void {
     max: number,
   ) => {
     const held: ClaimedExecution[] = []
+    const begun = new Set<string>()
     let done = 0
     for (let round = 0; done < count; round++) {
       expect(round, 'rounds without an end').toBeLessThan(1000)
@@ -44,9 +45,13 @@ export function describeLimitRelay(open: Open): void {
       held.push(...found)
       expect(held.length).toBeLessThanOrEqual(max)
       const first = round % 3 > 0 ? held.shift() : undefined
-      if (first !== undefined) {
+      if (first !== undefined && begun.has(first.executionId)) {
         await persist(() => backend.complete(first.handle))
         done += 1
+      } else if (first !== undefined) {
+        // Whatever is late about its first slot must not touch the second one.
+        await persist(() => backend.delay(first.handle, clock.nowMs()))
+        begun.add(first.executionId)
       }
       await clock.advance(100)
       for (const partition of backend.partitions) await persist(() => backend.sweep(partition))
@@ -88,11 +93,11 @@ export function describeLimitRelay(open: Open): void {
     })
 
     it('is kept when calls and answers get lost, come twice or late', async () => {
-      for (const seed of ['one', 'two', 'three']) {
+      for (const seed of ['one', 'two']) {
         const opened = await limited({ concurrency: 2 })
-        await addMany(opened.backend, 12)
+        await addMany(opened.backend, 8)
         const store = new LateStore(opened.store, new Random(seed))
-        await workOff(opened, createBackend(store), 12, 2)
+        await workOff(opened, createBackend(store), 8, 2)
         await expectNothingLeft(opened)
       }
     })

@@ -133,6 +133,17 @@ export function describeLimits(open: Open): void {
       },
     )
 
+    it('wakes who waits for work when a slot is given back', async () => {
+      const { backend, store, add } = await limited()
+      await add()
+      const second = await add()
+      const { handle } = await claimOne(backend)
+      const waiting = claimIds(backend, { count: 1, maxWaitMs: 20_000 })
+      await store.asleep()
+      await backend.complete(handle)
+      expect(await waiting).toEqual([second])
+    })
+
     it('takes a new slot for a replay', async () => {
       const { backend, add } = await limited()
       const id = await add()
