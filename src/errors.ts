@@ -77,7 +77,6 @@ export const errorCatalogue = {
     'Ask for a new grant: this one is unknown, used, or for another worker.',
   ),
   claim_grant_expired: contended('Ask for a new grant and use it before it expires.'),
-  limit_reached: entry('Contention', true, 'Its limit has no room now; claim other work.'),
   signing_key_replaced: contended('Sign with the current key; the backend does so by itself.'),
   grant_already_exists: contended(
     'Another worker holds a grant; wait until it is used or expires.',
@@ -157,6 +156,7 @@ export const errorCatalogue = {
     'Choose an empty folder or one that Holdfast made.',
   ),
   directory_closed: entry('Unavailable', false, 'Open the directory again after a failed write.'),
+  limit_reached: entry('ResourceExhausted', true, 'Its limit has no room now; claim other work.'),
   signal_rate_limited: entry(
     'ResourceExhausted',
     true,
