@@ -52,6 +52,9 @@ const lostCodes = [
   'already_settled',
 ] as const
 
+/** Whether the error says that the lease is gone: its attempt is told so by its signal. */
+export const isLost = (error: unknown): boolean => isEngineError(error, ...lostCodes)
+
 type Timer = ReturnType<typeof setTimer>
 
 /** Our clock may run ahead of the server's: ask again when it did not agree. */
@@ -212,7 +215,7 @@ export class AttemptPool {
         attempt.expiresAtMs = sentAtMs + attempt.claimed.leaseMs
         // What was told of it is not so any more: the server lost the write that took it away.
         attempt.cause = undefined
-      } else if (isEngineError(outcome.error, ...lostCodes)) this.lose(attempt, outcome.error)
+      } else if (isLost(outcome.error)) this.lose(attempt, outcome.error)
       else this.options.onError(outcome.error)
     })
   }
@@ -241,7 +244,7 @@ export class AttemptPool {
     try {
       await settleOnce(this.options.backend, handle, performed)
     } catch (error) {
-      if (!isEngineError(error, ...lostCodes)) this.options.onError(error)
+      if (!isLost(error)) this.options.onError(error)
     }
   }
 

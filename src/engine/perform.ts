@@ -48,7 +48,8 @@ export function performer(options: PerformOptions): Perform {
       // The stream closes with the attempt, so what was emitted comes first.
       const settled = async (performed: Performed) => {
         if (attempt.isWaiting) onError(forgottenWait(claimed.task))
-        await attempt.settled()
+        const unheard = await attempt.settled()
+        if (unheard !== undefined) onError(forgottenFrame(claimed.task, unheard))
         return performed
       }
       run(task, attempt.context(signal), input, codec).then(settled).then(resolve, reject)
@@ -91,9 +92,13 @@ class Attempt {
     return this.waits?.isWaiting ?? false
   }
 
-  /** Resolves when nothing that was emitted is on its way any more. */
-  async settled(): Promise<void> {
+  /**
+   * Resolves when nothing that was emitted is on its way any more, with the fault of a frame that
+   * was not appended and that the task never asked about.
+   */
+  async settled(): Promise<unknown> {
     await this.emitter?.settled()
+    return this.emitter?.unheard
   }
 
   private emitting(): Emitter {
@@ -132,6 +137,12 @@ function isFinal(error: unknown): boolean {
 /** The execution is suspended by then, so that whatever the task returned is dropped. */
 function forgottenWait(task: string): Error {
   return new Error(`task ${task} ended while it was waiting; await every waitFor, and race none`)
+}
+
+function forgottenFrame(task: string, cause: unknown): Error {
+  return new Error(`task ${task} emitted what was not stored; await every emit to hear of it`, {
+    cause,
+  })
 }
 
 function completed(codec: Codec, output: unknown): Performed {

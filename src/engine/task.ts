@@ -50,7 +50,8 @@ export interface TaskContext {
   /**
    * Appends a frame to this attempt's stream: bytes and text as they are, anything else encoded
    * like a result. Frames keep their order and none is appended twice. Waiting for the promise,
-   * which resolves with the frame's number, is only needed to keep pace with the store.
+   * which resolves with the frame's number, is only needed to keep pace with the store; a fault
+   * that nobody waits for is told to the worker's `onError`.
    *
    * @throws EngineError `invalid_input` at once. The promise rejects when the lease is lost.
    */

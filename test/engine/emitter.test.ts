@@ -111,3 +111,28 @@ test('It rejects what waits when even the number cannot be asked for', async () 
   )
   await refusal(emitter.emit('text', 'a'), 'connection_timeout')
 })
+
+test('It knows the fault of a frame that nobody asked about, and no other', async () => {
+  const fault = new EngineError('connection_timeout', 'no')
+  const failing = () => open(() => ({ appendFrame: () => Promise.reject(fault) }))
+  const unasked = (await failing()).emitter
+  void unasked.emit('text', 'a')
+  await unasked.settled()
+  expect(unasked.unheard).toBe(fault)
+
+  const asked = (await failing()).emitter
+  const awaited = async () => void (await asked.emit('text', 'a'))
+  await refusal(awaited(), 'connection_timeout')
+  await refusal(Promise.all([asked.emit('text', 'b')]), 'connection_timeout')
+  await asked.emit('text', 'c').catch((error) => expect(error).toBe(fault))
+  const late = asked.emit('text', 'd')
+  await asked.settled()
+  await refusal(late, 'connection_timeout')
+  expect(asked.unheard).toBeUndefined()
+
+  const lost = await open()
+  await lost.backend.complete(lost.claimed.handle)
+  void lost.emitter.emit('text', 'a')
+  await lost.emitter.settled()
+  expect(lost.emitter.unheard).toBeUndefined()
+})

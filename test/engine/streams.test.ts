@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   type Codec,
+  EngineError,
   type Execution,
   jsonCodec,
   type TailedFrame,
@@ -282,6 +283,25 @@ describe.each(kinds)('frames on %s', (kind) => {
     await refusal(nobody.tail().next(), 'execution_not_found')
     await refusal(nobody.tail({ attempt: 0 }).next(), 'execution_not_found')
     await refusal(nobody.summary(), 'execution_not_found')
+  })
+
+  test('that were not stored and not asked about are reported, once', async () => {
+    const engine = await open()
+    const fault = new EngineError('server_out_of_memory', 'full')
+    engine.backend.appendFrame = () => Promise.reject(fault)
+    const careless = task({
+      name: 'careless',
+      run(context) {
+        for (const at of [1, 2, 3]) void context.emit('number', at)
+        return 'done'
+      },
+    })
+    await engine.work([careless])
+    const execution = await engine.submit(careless, undefined)
+    expect(await execution.result()).toBe('done')
+    expect(faults.splice(0)).toMatchObject([
+      { message: expect.stringContaining('task careless emitted'), cause: fault },
+    ])
   })
 
   test('are no longer waited for when the engine closes', async () => {
