@@ -5,6 +5,7 @@ local flow = require("lib.flow")
 local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
+local pending = require("lib.pending")
 local record = require("lib.record")
 local transition = require("lib.transition")
 
@@ -40,6 +41,8 @@ local function walk(words, now_ms)
   if h == nil or hashes.get(h, "cancelling") == nil then
     return 1
   end
+  -- Members that this very call has added are among them.
+  pending.flush()
   local from = words[3] and "(" .. words[3] or "-"
   local key = keys.members(h.id)
   local found = redis.call("ZRANGE", key, from, "+", "BYLEX", "LIMIT", 0, limits.graph_chunk)

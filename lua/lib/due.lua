@@ -16,12 +16,13 @@ local retry = require("lib.retry")
 local slots = require("lib.slots")
 local stream = require("lib.stream")
 local transition = require("lib.transition")
+local values = require("lib.values")
 
 local due = {}
 
 local function is_due(x, field, now_ms)
-  local at_ms = record.number(x, field)
-  return at_ms ~= nil and at_ms <= now_ms
+  local at_ms = x.f[field]
+  return at_ms ~= nil and tonumber(at_ms) <= now_ms
 end
 
 local function ended(x)
@@ -37,7 +38,7 @@ local function time_out(x, now_ms)
     stream.close(x, "attempt_timeout", now_ms)
     record.set(x, "retries", (record.number(x, "retries") or 0) + 1)
     record.set(x, "not_before", retry_at)
-    redis.call("DEL", keys.ending(x.id))
+    values.remove(keys.ending(x.id))
     transition.commit(x, now_ms)
   else
     finish.commit(x, "attempt_timeout", nil, now_ms)

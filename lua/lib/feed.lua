@@ -6,6 +6,7 @@
 -- Every line has an even length, so that an odd one says that somebody follows: no other mark has
 -- to be looked for when a line is written.
 local corruption = require("lib.corruption")
+local digits = require("lib.digits")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
 local sources = require("generated.sources")
@@ -17,37 +18,17 @@ local feed = {}
 -- table stays from call to call, because one that grows is laid out anew at every doubling.
 local told = {}
 local count, time_ms
--- A batch of claims shares its epoch, and most attempts are the first: writing out a number costs
--- more than all else here.
-local epoch, epoch_text
-local attempts = {}
 
 function feed.begin(now_ms)
   count, time_ms = 1, now_ms
-end
-
-local function text_of_attempt(attempt)
-  local text = attempts[attempt]
-  if text == nil then
-    text = string.format("%.0f", attempt)
-    attempts[attempt] = text
-  end
-  return text
-end
-
-local function text_of_epoch(number)
-  if number ~= epoch then
-    epoch, epoch_text = number, string.format("%.0f", number)
-  end
-  return epoch_text
 end
 
 -- Tells an event that is no move of the lifecycle. `detail` is a word or nil; `by` says who.
 function feed.add(x, event, detail, by)
   local f = x.f
   local leaf = event == "purge" and "absent" or f.state
-  local attempt = f.attempt and text_of_attempt(f.attempt) or ""
-  local fence = type(f.epoch) == "number" and text_of_epoch(f.epoch) or f.epoch or ""
+  local attempt = digits.of(f.attempt) or ""
+  local fence = digits.of(f.epoch) or ""
   count = count + 1
   told[count] = table.concat({ x.id, event, leaf, attempt, fence, "|" .. by, detail or "" }, " ")
 end
@@ -74,11 +55,7 @@ function feed.moved(x, event)
     return
   end
   local f = x.f
-  local attempt_text, fence_text = f.attempt or "", f.epoch or ""
-  if event == "claim" then
-    -- Only here are they numbers that were just set; else they are texts, as they are stored.
-    attempt_text, fence_text = text_of_attempt(attempt_text), text_of_epoch(fence_text)
-  end
+  local attempt_text, fence_text = digits.of(f.attempt) or "", digits.of(f.epoch) or ""
   if x.by ~= nil then
     by, x.by = "|" .. x.by, nil
   elseif by == "worker" then

@@ -1,16 +1,18 @@
 -- The check that a caller still owns the execution, in its one fixed order.
 local corruption = require("lib.corruption")
+local digits = require("lib.digits")
 local due = require("lib.due")
 local keys = require("lib.keys")
 local op = require("lib.op")
 local record = require("lib.record")
+local values = require("lib.values")
 
 local fence = {}
 
 local function owns(x, arg)
   return x.f.lease_id == arg.lease_id
-    and record.number(x, "epoch") == arg.epoch
-    and record.number(x, "attempt") == arg.attempt
+    and x.f.epoch == digits.of(arg.epoch)
+    and x.f.attempt == digits.of(arg.attempt)
 end
 
 -- What was ever under a lease says so; without it nobody could tell whose it is.
@@ -31,7 +33,7 @@ function fence.not_active(x)
     reason = x.f.reason or "",
   }
   if x.f.state == "terminal.cancelled" then
-    details.message = redis.call("GET", keys.ending(x.id)) or nil
+    details.message = values.read(keys.ending(x.id)) or nil
   end
   return op.refuse("execution_not_active", details)
 end
@@ -73,32 +75,19 @@ local function is_ahead(time, now_ms)
   return not time or (tonumber(time) or 0) > now_ms
 end
 
--- Like check, for the calls that come most often and change nothing of the execution: reads a few
--- fields as long as nothing is due. Returns what it says of its streams, or nil and the refusal.
+-- Like check, for the calls that come most often and change nothing of the lifecycle: nothing is
+-- done as long as nothing is due.
 function fence.glance(arg, now_ms)
-  local found = redis.call(
-    "HMGET",
-    keys.execution(arg.id),
-    "state",
-    "lease_id",
-    "epoch",
-    "attempt",
-    "expires_at",
-    "attempt_deadline_at",
-    "deadline_at",
-    "streamed",
-    "tailed"
-  )
+  local x = record.load(arg.id)
   if
-    found[1] == "leased.held"
-    and found[2] == arg.lease_id
-    and tonumber(found[3]) == arg.epoch
-    and tonumber(found[4]) == arg.attempt
-    and is_ahead(found[5], now_ms)
-    and is_ahead(found[6], now_ms)
-    and is_ahead(found[7], now_ms)
+    x ~= nil
+    and x.f.state == "leased.held"
+    and owns(x, arg)
+    and is_ahead(x.f.expires_at, now_ms)
+    and is_ahead(x.f.attempt_deadline_at, now_ms)
+    and is_ahead(x.f.deadline_at, now_ms)
   then
-    return { streamed = found[8], tailed = found[9] }
+    return x
   end
   local _, refusal = fence.check(arg, now_ms)
   return nil, refusal

@@ -4,6 +4,7 @@ local record = require("lib.record")
 local suspension = require("lib.suspension")
 local stream = require("lib.stream")
 local transition = require("lib.transition")
+local values = require("lib.values")
 local wake = require("lib.wake")
 
 local finish = {}
@@ -52,11 +53,11 @@ function finish.commit(x, reason, ending, now_ms)
   record.set(x, "ended_at", now_ms)
   record.set(x, "reason", reason)
   if ending ~= nil then
-    redis.call("SET", keys.ending(x.id), ending)
+    values.write(keys.ending(x.id), ending)
   else
     -- An earlier attempt's failure must not pass for how the execution ended.
     if x.f.retries ~= nil then
-      redis.call("DEL", keys.ending(x.id))
+      values.remove(keys.ending(x.id))
     end
   end
   if x.f.watched ~= nil then

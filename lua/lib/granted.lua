@@ -1,4 +1,5 @@
 -- Finds the leases that an earlier, equal claim was given.
+local digits = require("lib.digits")
 local due = require("lib.due")
 local keys = require("lib.keys")
 local lease = require("lib.lease")
@@ -12,7 +13,7 @@ function granted.rows(lease_id, count, now_ms)
   pending.flush()
   local names = {}
   for position = 1, count do
-    names[position] = lease_id .. "." .. position
+    names[position] = lease_id .. "." .. digits.of(position)
   end
   local found = {}
   for position, id in ipairs(redis.call("HMGET", keys.leases(), unpack(names))) do

@@ -5,6 +5,7 @@ local pending = require("lib.pending")
 local record = require("lib.record")
 local stream = require("lib.stream")
 local transition = require("lib.transition")
+local values = require("lib.values")
 
 local lease = {}
 
@@ -56,7 +57,7 @@ local function begin_attempt(x, lost, now_ms)
   if x.f.progress ~= nil or x.f.noted ~= nil then
     record.set(x, "progress", nil)
     record.set(x, "noted", nil)
-    redis.call("DEL", keys.note(x.id))
+    values.remove(keys.note(x.id))
   end
   return record.number(x, "attempt_timeout_ms")
 end
@@ -117,7 +118,7 @@ function lease.claimed_row(x)
     f.attempt_deadline_at or false,
     f.created_at,
     -- A large input is fetched by the claimer: passing it through here would cost more than that.
-    f.large == nil and redis.call("GET", keys.input(x.id)),
+    f.large == nil and values.read(keys.input(x.id)),
   }
 end
 

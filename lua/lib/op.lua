@@ -11,7 +11,9 @@ local limit = require("lib.limit")
 local limits = require("generated.limits")
 local lists = require("lib.lists")
 local pending = require("lib.pending")
+local record = require("lib.record")
 local slots = require("lib.slots")
+local values = require("lib.values")
 local wake = require("lib.wake")
 
 local op = {}
@@ -39,6 +41,9 @@ local function prepare(spec)
   local plan = {}
   for _, text in ipairs(spec.args) do
     local name, kind, optional = text:match("^([%l_]+):([%l_]+)(%??)$")
+    if kind == "id" and name == "id" then
+      spec.id_at = #plan + 1
+    end
     local decode = lists.decoder_of(kind) or arguments.decoder_of(kind)
     plan[#plan + 1] = { name = name, decode = decode, optional = optional == "?" }
   end
@@ -187,16 +192,19 @@ end
 
 -- The whole batch is measured before anything runs, so that a malformed one changes nothing.
 local function measure(args, reads_only)
-  local starts, position = {}, 1
+  local starts, ids, position = {}, {}, 1
   while position <= #args do
     local spec = registry[args[position]]
     if spec == nil or position + arity(spec) > #args or (reads_only and not spec.reads) then
       return nil
     end
     starts[#starts + 1] = position
+    if spec.id_at ~= nil then
+      ids[#ids + 1] = args[position + spec.id_at]
+    end
     position = position + spec.arity + 1
   end
-  return starts
+  return starts, ids
 end
 
 local done
@@ -209,12 +217,16 @@ function op.first(name)
 end
 
 local function serve(tags, args, reads_only)
-  local starts = #tags == 1 and measure(args, reads_only) or nil
+  local starts, ids
+  if #tags == 1 then
+    starts, ids = measure(args, reads_only)
+  end
   if starts == nil then
     return redis.error_reply("HOLDFAST_MALFORMED the call does not fit this library")
   end
   keys.bind(tags[1])
   pending.begin()
+  values.begin()
   wake.begin()
   lanes.begin()
   limit.begin()
@@ -225,12 +237,14 @@ local function serve(tags, args, reads_only)
   local now_ms, now_us = clock.read()
   feed.begin(now_ms)
   local replies = {}
+  record.prefetch(ids, #ids)
   for index, position in ipairs(starts) do
     replies[index] = run_safely(registry[args[position]], args, position + 1, now_ms, now_us)
     backlog.run(now_ms, limits.work_per_call)
   end
   if not reads_only then
     hashes.flush()
+    values.flush()
     pending.flush()
     feed.flush()
     wake.finish(now_ms)

@@ -1,8 +1,8 @@
 -- What every append has in common: who may append, under which number, and what follows from it.
 local fence = require("lib.fence")
 local frames = require("lib.frames")
-local keys = require("lib.keys")
 local op = require("lib.op")
+local record = require("lib.record")
 local stream = require("lib.stream")
 local wake = require("lib.wake")
 
@@ -15,7 +15,7 @@ function producer.open(arg, now_ms)
   if x == nil then
     return nil, refusal
   end
-  local known = x.streamed == "1" and stream.load(arg.id, arg.attempt)
+  local known = x.f.streamed == "1" and stream.load(arg.id, arg.attempt)
     or { last = 0, bytes = 0, created_at = now_ms }
   if arg.seq and arg.seq > known.last + 1 then
     return nil, op.refuse("frame_gap", { last = known.last })
@@ -40,12 +40,13 @@ function producer.append(opened, arg, mode, encoding, version, now_ms)
     payload = arg.payload,
   })
   stream.save(arg.id, arg.attempt, known)
-  if x.streamed ~= "1" then
-    redis.call("HSET", keys.execution(arg.id), "streamed", 1)
-  end
-  if x.tailed then
-    redis.call("HDEL", keys.execution(arg.id), "tailed")
-    wake.tails(arg.id, x.tailed, now_ms)
+  if x.f.streamed ~= "1" or x.f.tailed ~= nil then
+    if x.f.tailed ~= nil then
+      wake.tails(arg.id, x.f.tailed, now_ms)
+    end
+    record.set(x, "streamed", "1")
+    record.set(x, "tailed", nil)
+    record.save(x)
   end
 end
 

@@ -2,9 +2,11 @@
 local feed = require("lib.feed")
 local hashes = require("lib.hashes")
 local keys = require("lib.keys")
+local record = require("lib.record")
 local stream = require("lib.stream")
 local tags = require("lib.tags")
 local transition = require("lib.transition")
+local values = require("lib.values")
 
 local purge = {}
 
@@ -13,7 +15,7 @@ function purge.remove(x, by)
   transition.remove(x)
   feed.add(x, "purge", nil, by)
   if x.f.key ~= nil then
-    redis.call("DEL", keys.idempotency(x.f.key))
+    values.remove(keys.idempotency(x.f.key))
   end
   if x.f.has_up ~= nil then
     hashes.remove(keys.group(x.id))
@@ -28,13 +30,13 @@ function purge.remove(x, by)
   if x.f.tagged ~= nil then
     tags.leave(x)
   end
+  record.remove(x)
+  values.remove(keys.input(x.id))
+  values.remove(keys.ending(x.id))
+  values.remove(keys.note(x.id))
+  values.remove(keys.tags(x.id))
   redis.call(
     "DEL",
-    keys.execution(x.id),
-    keys.input(x.id),
-    keys.ending(x.id),
-    keys.note(x.id),
-    keys.tags(x.id),
     keys.attempts(x.id),
     keys.suspension(x.id),
     keys.waitpoints(x.id),

@@ -1,36 +1,121 @@
--- One execution's small fields as a table, and back as the fewest writes.
+-- One execution's small fields as a table, and stored as one packed text.
 local corruption = require("lib.corruption")
+local digits = require("lib.digits")
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
+local values = require("lib.values")
 
 local record = {}
 
--- Room for the fields that most executions have: a table that grows field by field is laid out
--- anew at every doubling, which costs more than all else that is done with it.
-local function empty_fields()
-  return {
-    attempt = nil,
-    created_at = nil,
-    ended_at = nil,
-    epoch = nil,
-    expires_at = nil,
-    lane = nil,
-    large = nil,
-    lease_id = nil,
-    lease_ms = nil,
-    retry = nil,
-    settled = nil,
-    started_at = nil,
-    state = nil,
-    task = nil,
-    updated_at = nil,
-    worker = nil,
-  }
+-- How fields are stored: the number of this layout, whether the input is large, six numbers (0 when
+-- absent), eight words ("" when absent; none has control characters), then the rare fields.
+local layout = "<BBddddddssssssss"
+local layout_number = 1
+
+-- Fields with a place in the layout. All others are rare: a list of names and texts, by name.
+local placed = {
+  attempt = true,
+  created_at = true,
+  ended_at = true,
+  epoch = true,
+  expires_at = true,
+  lane = true,
+  large = true,
+  lease_id = true,
+  lease_ms = true,
+  settled = true,
+  started_at = true,
+  state = true,
+  task = true,
+  updated_at = true,
+  worker = true,
+}
+
+local function unpack_rare(fields, rare)
+  local list = cmsgpack.unpack(rare)
+  for position = 1, #list, 2 do
+    fields[list[position]] = list[position + 1]
+  end
 end
 
--- Room for the names of the fields that one operation changes.
-local function empty_names()
-  return { nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }
+-- Returns the fields, and the rare ones among them as they are stored.
+function record.unpack(text)
+  -- stylua: ignore
+  local number, large, created_at, updated_at, started_at, expires_at, lease_ms, ended_at,
+    state, lane, task, attempt, epoch, lease_id, worker, settled, rest
+    = struct.unpack(layout, text)
+  if number ~= layout_number then
+    error("is of layout " .. number)
+  end
+  -- All at once: a table that grows field by field is laid out anew at every doubling.
+  local fields = {
+    attempt = attempt ~= "" and attempt or nil,
+    created_at = created_at,
+    ended_at = ended_at ~= 0 and ended_at or nil,
+    epoch = epoch ~= "" and epoch or nil,
+    expires_at = expires_at ~= 0 and expires_at or nil,
+    lane = lane,
+    large = large ~= 0 and large or nil,
+    lease_id = lease_id ~= "" and lease_id or nil,
+    lease_ms = lease_ms ~= 0 and lease_ms or nil,
+    settled = settled ~= "" and settled or nil,
+    started_at = started_at ~= 0 and started_at or nil,
+    state = state,
+    task = task,
+    updated_at = updated_at,
+    worker = worker ~= "" and worker or nil,
+  }
+  if rest > #text then
+    return fields, ""
+  end
+  local rare = text:sub(rest)
+  unpack_rare(fields, rare)
+  return fields, rare
+end
+
+-- The fields without a place, in the order of their names: equal fields are equal bytes.
+local function pack_rare(fields)
+  local names, count = {}, 0
+  for name in pairs(fields) do
+    if not placed[name] then
+      count = count + 1
+      names[count] = name
+    end
+  end
+  if count == 0 then
+    return ""
+  end
+  table.sort(names)
+  local list = {}
+  for position = 1, count do
+    local name = names[position]
+    list[2 * position - 1], list[2 * position] = name, digits.of(fields[name])
+  end
+  return cmsgpack.pack(list)
+end
+
+-- `rare` holds the rare fields as they are stored already; without it they are packed anew.
+function record.pack(fields, rare)
+  return struct.pack(
+    "<BBddddddssssssssc0",
+    layout_number,
+    fields.large or 0,
+    fields.created_at,
+    fields.updated_at,
+    fields.started_at or 0,
+    fields.expires_at or 0,
+    fields.lease_ms or 0,
+    fields.ended_at or 0,
+    fields.state,
+    fields.lane,
+    fields.task,
+    digits.of(fields.attempt) or "",
+    digits.of(fields.epoch) or "",
+    fields.lease_id or "",
+    fields.worker or "",
+    fields.settled or "",
+    rare or pack_rare(fields)
+  )
 end
 
 -- Whether there is a time that is not the score of the execution's own index.
@@ -41,43 +126,48 @@ function record.timed(f)
     or f.permit_until ~= nil
 end
 
-local function fresh(id, key, fields)
-  local timed = record.timed(fields)
-  return { id = id, key = key, f = fields, names = empty_names(), changes = 0, timed = timed }
-end
-
 function record.new(id)
-  return fresh(id, keys.execution(id), empty_fields())
+  return { id = id, key = keys.execution(id), f = {}, rare = "", timed = false }
 end
 
 -- Returns nil when there is no such execution.
 function record.load(id)
   local key = keys.execution(id)
-  local flat = redis.call("HGETALL", key)
-  local count = #flat
-  if count == 0 then
+  local text = values.read(key)
+  if not text then
     return nil
   end
-  local fields = empty_fields()
-  for position = 1, count, 2 do
-    fields[flat[position]] = flat[position + 1]
+  local ok, fields, rare = pcall(record.unpack, text)
+  if not ok then
+    corruption.tell(key, "record", "does not parse")
+  elseif lifecycle[fields.state] == nil then
+    corruption.tell(key, "state", fields.state == "" and "is missing" or "is unknown")
   end
-  if lifecycle[fields.state] == nil then
-    corruption.tell(key, "state", fields.state and "is unknown" or "is missing")
-  end
-  return fresh(id, key, fields)
+  local timed = rare ~= "" and record.timed(fields)
+  return { id = id, key = key, f = fields, rare = rare, timed = timed }
 end
 
--- Sets a field to text or to a whole number; nil removes it. Nothing is written before `save`. The
--- server writes a number's digits in full; only Lua's own conversion to text would lose some.
+function record.exists(id)
+  return values.read(keys.execution(id)) ~= false
+end
+
+-- Reads the records of the first so many ids together; whoever loads them later reads no more.
+function record.prefetch(ids, most)
+  local names, count = {}, math.min(#ids, most)
+  for position = 1, count do
+    names[position] = keys.execution(ids[position])
+  end
+  values.prefetch(names, count)
+end
+
+-- Sets a field to text or to a whole number; nil removes it. Nothing is kept before `save`.
 function record.set(x, name, value)
   local f = x.f
   if f[name] ~= value then
     f[name] = value
-    -- A field that changes twice is named twice, and written twice alike.
-    local changes = x.changes + 1
-    x.changes = changes
-    x.names[changes] = name
+    if not placed[name] then
+      x.rare = nil
+    end
   end
 end
 
@@ -92,58 +182,15 @@ function record.need(x, name)
   return corruption.number(x.key, name, x.f[name])
 end
 
-local function write(x, set, sets, gone, gones)
-  if sets > 0 then
-    redis.call("HSET", x.key, unpack(set, 1, sets))
-  end
-  if gones > 0 then
-    redis.call("HDEL", x.key, unpack(gone, 1, gones))
-  end
+function record.save(x)
+  local f = x.f
+  local rare = x.rare or pack_rare(f)
+  x.rare = rare
+  values.write(x.key, record.pack(f, rare))
 end
 
-function record.save(x)
-  local f, names = x.f, x.names
-  local set = {
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-    nil,
-  }
-  local gone, sets, gones = {}, 0, 0
-  for position = 1, x.changes do
-    local name = names[position]
-    local value = f[name]
-    if value == nil then
-      gones = gones + 1
-      gone[gones] = name
-    else
-      set[sets + 1] = name
-      set[sets + 2] = value
-      sets = sets + 2
-    end
-  end
-  write(x, set, sets, gone, gones)
-  x.changes = 0
+function record.remove(x)
+  values.remove(x.key)
 end
 
 return record

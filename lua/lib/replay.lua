@@ -11,6 +11,7 @@ local limits = require("generated.limits")
 local op = require("lib.op")
 local record = require("lib.record")
 local transition = require("lib.transition")
+local values = require("lib.values")
 
 local replay = {}
 
@@ -105,9 +106,9 @@ local function perform(x, replay_id, verdict, now_ms)
   end
   if x.f.noted ~= nil then
     record.set(x, "noted", nil)
-    redis.call("DEL", keys.note(x.id))
+    values.remove(keys.note(x.id))
   end
-  redis.call("DEL", keys.ending(x.id))
+  values.remove(keys.ending(x.id))
   transition.commit(x, now_ms)
 end
 

@@ -7,6 +7,7 @@ local pending = require("lib.pending")
 local record = require("lib.record")
 local tags = require("lib.tags")
 local transition = require("lib.transition")
+local values = require("lib.values")
 
 local submission = {}
 
@@ -60,11 +61,11 @@ function submission.accept(x, arg, checked, now_ms)
   record.set(x, "deadline_at", checked.deadline_at)
   transition.apply(x, "submit", gates.facts(x, now_ms))
   if arg.input then
-    redis.call("SET", keys.input(arg.id), arg.input)
+    values.write(keys.input(arg.id), arg.input)
   end
   pending.add_row(keys.executions(), arg.id, 0)
   if arg.tags then
-    redis.call("SET", keys.tags(arg.id), arg.tags)
+    values.write(keys.tags(arg.id), arg.tags)
   end
   if arg.tagged then
     tags.enter(x, arg.tagged)

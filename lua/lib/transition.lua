@@ -38,7 +38,8 @@ function transition.apply(x, event, facts)
     x.left = leaf
   end
   x.event = event
-  for _, candidate in ipairs(candidates) do
+  for position = 1, #candidates do
+    local candidate = candidates[position]
     if candidate.fact == nil or facts[candidate.fact] then
       record.set(x, "state", candidate.target)
       return candidate.target

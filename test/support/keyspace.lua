@@ -1,6 +1,7 @@
 -- What tests see of the server: everything it stores in one canonical form, and how to load that.
 local clock = require("lib.clock")
 local op = require("lib.op")
+local record = require("lib.record")
 
 -- The text being written, as pieces.
 local out, pieces = {}, 0
@@ -48,8 +49,29 @@ local function sorted(texts)
   return texts
 end
 
+-- Names and texts in the order of the names.
+local function put_fields(values)
+  local names = {}
+  for name in pairs(values) do
+    names[#names + 1] = name
+  end
+  put_count(2 * #names)
+  for _, name in ipairs(sorted(names)) do
+    put(name)
+    put(values[name])
+  end
+end
+
 -- Each reader writes how many texts there are, then the texts in their canonical order.
 local readers = {
+  -- An execution's fields, which are packed into one string.
+  record = function(key)
+    local fields = record.unpack(redis.call("GET", key))
+    for name, value in pairs(fields) do
+      fields[name] = type(value) == "number" and string.format("%.0f", value) or value
+    end
+    put_fields(fields)
+  end,
   string = function(key)
     put_all({ redis.call("GET", key) })
   end,
@@ -63,18 +85,11 @@ local readers = {
     put_all(sorted(redis.call("SMEMBERS", key)))
   end,
   hash = function(key)
-    local flat = redis.call("HGETALL", key)
-    local names, values = {}, {}
+    local flat, values = redis.call("HGETALL", key), {}
     for position = 1, #flat, 2 do
-      local name = flat[position]
-      names[(position + 1) / 2] = name
-      values[name] = flat[position + 1]
+      values[flat[position]] = flat[position + 1]
     end
-    put_count(#flat)
-    for _, name in ipairs(sorted(names)) do
-      put(name)
-      put(values[name])
-    end
+    put_fields(values)
   end,
 }
 
@@ -86,7 +101,10 @@ local kinds, heads = {}, {}
 local function meet(key, own)
   local kind = redis.call("TYPE", key).ok
   local name = key:sub(1, #own) == own and key:sub(#own + 1) or "!" .. key
-  kinds[key], heads[key] = kind, #name .. ":" .. name .. #kind .. ":" .. kind
+  local is_record = kind == "string" and name:sub(1, 2) == "x:"
+  kinds[key] = is_record and "record" or kind
+  kind = is_record and "hash" or kind
+  heads[key] = #name .. ":" .. name .. #kind .. ":" .. kind
 end
 
 -- The whole database.
@@ -169,15 +187,30 @@ local writers = {
   hash = { "HSET", 1000 },
 }
 
+local function load_texts(key, writer, args, first, last)
+  for from = first, last, writer[2] do
+    redis.call(writer[1], key, unpack(args, from, math.min(from + writer[2] - 1, last)))
+  end
+end
+
+local function load_record(key, args, first, last)
+  local fields = {}
+  for position = first, last, 2 do
+    fields[args[position]] = args[position + 1]
+  end
+  redis.call("SET", key, record.pack(fields))
+end
+
 -- Writes what `args` lists from `position` on: key, type, number of texts, texts.
 local function load(tag, args, position, last)
   while position <= last do
     local key, writer = tag .. ":" .. args[position], writers[args[position + 1]]
     local count = tonumber(args[position + 2])
     position = position + 3
-    for first = position, position + count - 1, writer[2] do
-      local to = math.min(first + writer[2], position + count) - 1
-      redis.call(writer[1], key, unpack(args, first, to))
+    if args[position - 3]:sub(1, 2) == "x:" then
+      load_record(key, args, position, position + count - 1)
+    else
+      load_texts(key, writer, args, position, position + count - 1)
     end
     position = position + count
   end

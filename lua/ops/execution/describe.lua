@@ -1,16 +1,23 @@
 -- Read everything small that is stored about one execution, in one step.
 local keys = require("lib.keys")
 local op = require("lib.op")
+local record = require("lib.record")
 local suspension = require("lib.suspension")
+local values = require("lib.values")
+
+local function flat(fields)
+  local list = {}
+  for name, value in pairs(fields) do
+    list[#list + 1] = name
+    list[#list + 1] = value
+  end
+  return list
+end
 
 -- Without what signals contributed: that may be much.
 local function suspension_fields(id)
-  local s, flat = suspension.load({ id = id, f = {} }), {}
-  for name, value in pairs(s and s.f or {}) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = value
-  end
-  return flat
+  local s = suspension.load({ id = id, f = {} })
+  return flat(s and s.f or {})
 end
 
 return op.define({
@@ -29,14 +36,14 @@ return op.define({
     absent = {},
   },
   run = function(arg)
-    local fields = redis.call("HGETALL", keys.execution(arg.id))
-    if #fields == 0 then
+    local x = record.load(arg.id)
+    if x == nil then
       return op.outcome("absent")
     end
     return op.outcome("found", {
-      fields = fields,
-      note = redis.call("GET", keys.note(arg.id)),
-      tags = redis.call("GET", keys.tags(arg.id)),
+      fields = flat(x.f),
+      note = values.read(keys.note(arg.id)),
+      tags = values.read(keys.tags(arg.id)),
       attempts = redis.call("LRANGE", keys.attempts(arg.id), 0, -1),
       suspension = suspension_fields(arg.id),
     })

@@ -8,6 +8,7 @@ local record = require("lib.record")
 local retry = require("lib.retry")
 local stream = require("lib.stream")
 local transition = require("lib.transition")
+local values = require("lib.values")
 
 local function replay(rest)
   local retry_at = rest:match("^retry (%d+)$")
@@ -53,7 +54,7 @@ return op.define({
     record.set(x, "class", arg.class)
     record.set(x, "retries", (record.number(x, "retries") or 0) + 1)
     record.set(x, "not_before", retry_at)
-    redis.call("SET", keys.ending(x.id), arg.failure)
+    values.write(keys.ending(x.id), arg.failure)
     transition.commit(x, now_ms)
     return op.outcome("retry_scheduled", { retry_at = retry_at, replayed = false })
   end,

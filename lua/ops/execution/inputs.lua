@@ -5,6 +5,7 @@ local keys = require("lib.keys")
 local limits = require("generated.limits")
 local op = require("lib.op")
 local record = require("lib.record")
+local values = require("lib.values")
 
 return op.define({
   name = "execution.inputs",
@@ -17,7 +18,7 @@ return op.define({
     local found = redis.call("LRANGE", keys.upstreams(arg.id), arg.after, arg.after + arg.count)
     for position = 1, math.min(#found, arg.count) do
       local x = record.load(found[position])
-      local ending = x.f.ended_at ~= nil and redis.call("GET", keys.ending(x.id)) or false
+      local ending = x.f.ended_at ~= nil and values.read(keys.ending(x.id))
       bytes = bytes + (ending and #ending or 0)
       if position > 1 and bytes > limits.page_bytes then
         break

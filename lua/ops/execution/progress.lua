@@ -4,6 +4,7 @@ local keys = require("lib.keys")
 local op = require("lib.op")
 local record = require("lib.record")
 local transition = require("lib.transition")
+local values = require("lib.values")
 
 return op.define({
   name = "execution.progress",
@@ -28,7 +29,7 @@ return op.define({
     end
     if arg.note then
       record.set(x, "noted", 1)
-      redis.call("SET", keys.note(x.id), arg.note)
+      values.write(keys.note(x.id), arg.note)
     end
     transition.commit(x, now_ms)
     return op.outcome("progressed")

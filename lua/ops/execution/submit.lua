@@ -5,6 +5,7 @@ local limits = require("generated.limits")
 local op = require("lib.op")
 local record = require("lib.record")
 local submission = require("lib.submission")
+local values = require("lib.values")
 
 -- The key's record lives as long as its execution, in the partition of the key's own hash, so that
 -- two submitters can never both create.
@@ -13,7 +14,7 @@ local function known(arg)
     if not arg.fingerprint then
       return op.refuse("invalid_input", { argument = "fingerprint", why = "is missing" })
     end
-    local stored = redis.call("GET", keys.idempotency(arg.key))
+    local stored = values.read(keys.idempotency(arg.key))
     if stored then
       local id, fingerprint = stored:match("^(%S+) (%S+)$")
       if id == nil then
@@ -25,7 +26,7 @@ local function known(arg)
       return op.outcome("duplicate", { id = id })
     end
   end
-  if redis.call("EXISTS", keys.execution(arg.id)) == 1 then
+  if record.exists(arg.id) then
     return op.outcome("duplicate", { id = arg.id })
   end
 end
@@ -42,8 +43,8 @@ end
 
 -- The input that came beside a refused call must not stay; a known execution keeps its own.
 local function forget_input(id)
-  if redis.call("EXISTS", keys.execution(id)) == 0 then
-    redis.call("DEL", keys.input(id))
+  if not record.exists(id) then
+    values.remove(keys.input(id))
   end
 end
 
@@ -64,7 +65,7 @@ local function submit(arg, now_ms)
   record.set(x, "key", arg.key or nil)
   record.set(x, "large", large and 1 or nil)
   if arg.key then
-    redis.call("SET", keys.idempotency(arg.key), arg.id .. " " .. arg.fingerprint)
+    values.write(keys.idempotency(arg.key), arg.id .. " " .. arg.fingerprint)
   end
   submission.accept(x, arg, checked, now_ms)
   return op.outcome("submitted", { id = arg.id, state = x.f.state })

@@ -2,6 +2,7 @@
 local keys = require("lib.keys")
 local op = require("lib.op")
 local record = require("lib.record")
+local values = require("lib.values")
 
 return op.define({
   name = "execution.watch",
@@ -25,7 +26,7 @@ return op.define({
       state = x.f.state,
       reason = x.f.reason,
       class = x.f.class,
-      ending = redis.call("GET", keys.ending(arg.id)),
+      ending = values.read(keys.ending(arg.id)),
     })
   end,
 })

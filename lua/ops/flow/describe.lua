@@ -1,4 +1,5 @@
 -- Read what is stored about one flow.
+local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local op = require("lib.op")
 
@@ -9,6 +10,7 @@ return op.define({
   args = { "flow:id" },
   returns = { found = { "fields:map", "tags:text?" }, absent = {} },
   run = function(arg)
+    hashes.flush()
     local fields = redis.call("HGETALL", keys.flow(arg.flow))
     if #fields == 0 then
       return op.outcome("absent")

@@ -1,4 +1,5 @@
 -- Read one page of the partition's flows, in the order of their ids.
+local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local op = require("lib.op")
 local pending = require("lib.pending")
@@ -10,6 +11,7 @@ return op.define({
   args = { "after:id?", "count:page_count" },
   returns = { listed = { "flows:flow", "more:flag" } },
   run = function(arg)
+    hashes.flush()
     pending.flush()
     local rows = {}
     local from = arg.after and "(" .. arg.after or "-"

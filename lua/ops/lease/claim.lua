@@ -1,6 +1,7 @@
 -- Give up to `count` executions of some lanes to a worker, or tell it when to look again.
 local admission = require("lib.admission")
 local cascade = require("lib.cascade")
+local digits = require("lib.digits")
 local due = require("lib.due")
 local flow = require("lib.flow")
 local granted = require("lib.granted")
@@ -131,34 +132,47 @@ local function merged(lists, count)
   return found
 end
 
--- The best candidates over all sources, best first; rows under a live grant come last everywhere
--- and are left out.
+-- The rows of several sources, best first.
+local function sorted(filled, count)
+  local found = {}
+  for _, key in ipairs(filled) do
+    local flat = redis.call("ZRANGE", key, 0, count - 1, "WITHSCORES")
+    for position = 1, #flat, 2 do
+      found[#found + 1] = { id = flat[position], score = tonumber(flat[position + 1]) }
+    end
+  end
+  table.sort(found, before)
+  return found
+end
+
+-- The ids of the best candidates over all sources, best first, and where some may take turns what
+-- else is known of each; rows under a live grant come last everywhere.
 local function candidates(from, count)
   pending.flush()
-  local found, filled = {}, 0
+  local filled, ids = {}, {}
   for _, key in ipairs(from.keys) do
-    local flat = redis.call("ZRANGE", key, 0, count - 1, "WITHSCORES")
-    if #flat > 0 then
-      filled = filled + 1
-    end
-    for position = 1, #flat, 2 do
-      local score = tonumber(flat[position + 1])
-      if score < limits.granted_score then
-        found[#found + 1] = { id = flat[position], score = score }
-      end
+    local found = redis.call("ZRANGE", key, 0, count - 1)
+    if #found > 0 then
+      filled[#filled + 1] = key
+      ids = found
     end
   end
-  if filled > 1 then
-    table.sort(found, before)
+  -- Most often there is one source, whose order needs no scores.
+  if #filled <= 1 and #from.queues == 0 then
+    record.prefetch(ids, count)
+    return ids
   end
-  if #from.queues == 0 then
-    return found
-  end
-  local lists = { found }
+  local lists = { sorted(filled, count) }
   for position, name in ipairs(from.queues) do
     lists[position + 1] = turns.candidates(name, count)
   end
-  return merged(lists, count)
+  local found = merged(lists, count)
+  ids = {}
+  for position, candidate in ipairs(found) do
+    ids[position] = candidate.id
+  end
+  record.prefetch(ids, #found)
+  return ids, found
 end
 
 -- Whether the claimable work may start; work that its flow or its limit keeps back is put aside.
@@ -180,18 +194,19 @@ local function take(arg, from, now_ms, now_us)
   repeat
     round = round + 1
     local before_round = withheld
-    for _, candidate in ipairs(candidates(from, arg.count - #rows)) do
+    local ids, known = candidates(from, arg.count - #rows)
+    for position, id in ipairs(ids) do
       if #rows == arg.count then
         break
       end
-      local x = record.load(candidate.id)
+      local x = record.load(id)
       -- A deadline may have passed while it waited.
-      if not due.apply(x, now_ms) and transition.accepts(x, "claim") then
+      if x.f.grant_until == nil and not due.apply(x, now_ms) and transition.accepts(x, "claim") then
         if is_free(x, now_ms) then
-          lease.grant(x, arg.lease_id .. "." .. (#rows + 1), arg, now_ms, now_us)
+          lease.grant(x, arg.lease_id .. "." .. digits.of(#rows + 1), arg, now_ms, now_us)
           rows[#rows + 1] = lease.claimed_row(x)
-          if candidate.share ~= nil then
-            turns.took(candidate.turns, candidate.share)
+          if known ~= nil and known[position].share ~= nil then
+            turns.took(known[position].turns, known[position].share)
           end
         else
           withheld = withheld + 1

@@ -4,6 +4,7 @@ local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
 local op = require("lib.op")
 local pending = require("lib.pending")
+local record = require("lib.record")
 local tags = require("lib.tags")
 
 -- What is wanted of the words that every record has. What is missing cannot be judged: it passes,
@@ -18,36 +19,40 @@ local function differs(arg, state, lane, task, created_at)
     or (arg.created_to and at_ms and at_ms >= arg.created_to)
 end
 
+-- The fields of an execution; none when they do not parse, which whoever asked is told.
+local function fields_of(id)
+  local ok, x = pcall(record.load, id)
+  return ok and x ~= nil and x.f or {}
+end
+
 -- A row of the answer, in the order of its declaration, or nil when the execution does not fit.
 local function fitting_row(id, arg)
-  local found = redis.call(
-    "HMGET",
-    keys.execution(id),
-    "state",
-    "lane",
-    "task",
-    "created_at",
-    "updated_at",
-    "ended_at",
-    "attempt",
-    "reason",
-    "flow",
-    "tagged"
-  )
-  if differs(arg, found[1], found[2], found[3], found[4]) then
+  local f, is_intact = fields_of(id), true
+  if differs(arg, f.state, f.lane, f.task, f.created_at) then
     return nil
-  elseif arg.flow and found[1] and found[9] ~= arg.flow then
+  elseif arg.flow and f.state and f.flow ~= arg.flow then
     return nil
-  elseif arg.named and found[1] then
-    local has = found[10] and tags.named(id, arg.named)
-    if has == false then
+  elseif arg.named and f.state then
+    local has = f.tagged and tags.named(id, arg.named) or false
+    if f.tagged and tags.named(id, arg.named) == nil then
+      is_intact = false
+    elseif not has then
       return nil
     end
-    found[10] = has and 1 or 0
-  else
-    found[10] = 1
   end
-  return { id, unpack(found, 1, 10) }
+  return {
+    id,
+    f.state or false,
+    f.lane or false,
+    f.task or false,
+    f.created_at or false,
+    f.updated_at or false,
+    f.ended_at or false,
+    f.attempt or false,
+    f.reason or false,
+    f.flow or false,
+    is_intact and 1 or 0,
+  }
 end
 
 return op.define({
@@ -73,6 +78,7 @@ return op.define({
     local key = arg.tag and keys.tagged(arg.tag) or keys.executions()
     local from = arg.after and "(" .. arg.after or "-"
     local ids = redis.call("ZRANGE", key, from, "+", "BYLEX", "LIMIT", 0, arg.look + 1)
+    record.prefetch(ids, arg.look)
     local rows, looked = {}, 0
     while looked < math.min(#ids, arg.look) and #rows < arg.count do
       looked = looked + 1

@@ -1,6 +1,6 @@
 -- Read one page of an execution's accepted signals, in the order of their acceptance.
-local keys = require("lib.keys")
 local op = require("lib.op")
+local record = require("lib.record")
 local signals = require("lib.signals")
 
 return op.define({
@@ -10,7 +10,7 @@ return op.define({
   args = { "id:id", "after:position", "count:page_count" },
   returns = { listed = { "signals:signal", "more:flag" }, absent = {} },
   run = function(arg)
-    if redis.call("EXISTS", keys.execution(arg.id)) == 0 then
+    if not record.exists(arg.id) then
       return op.outcome("absent")
     end
     local last, positions = signals.count(arg), {}

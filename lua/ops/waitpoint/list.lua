@@ -1,6 +1,7 @@
 -- Read every waitpoint of an execution and, if asked, the signals that counted at each.
 local keys = require("lib.keys")
 local op = require("lib.op")
+local record = require("lib.record")
 local signals = require("lib.signals")
 
 -- Positions of the signals that counted, in order: a server gives the waitpoints in none. What
@@ -34,9 +35,8 @@ return op.define({
     absent = {},
   },
   run = function(arg, now_ms)
-    local found =
-      redis.call("HMGET", keys.execution(arg.id), "state", "attempt", "replays", "parked")
-    if not found[1] then
+    local x = record.load(arg.id)
+    if x == nil then
       return op.outcome("absent")
     end
     local points, rows = redis.call("HGETALL", keys.waitpoints(arg.id)), {}
@@ -46,10 +46,10 @@ return op.define({
     return op.outcome("listed", {
       points = points,
       signals = rows,
-      state = found[1],
-      attempt = found[2] or nil,
-      run = found[3] or "0",
-      interrupted = found[4] and true or false,
+      state = x.f.state,
+      attempt = x.f.attempt,
+      run = x.f.replays or "0",
+      interrupted = x.f.parked ~= nil,
       now = now_ms,
     })
   end,

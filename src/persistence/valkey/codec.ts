@@ -56,13 +56,20 @@ function encodePlain(value: unknown): string {
   return typeof value === 'boolean' ? (value ? '1' : '0') : String(value)
 }
 
-/** Reads one answer. A fault of the server's code, or a reply that does not fit, is thrown. */
-export function decodeAnswer<Name extends OperationName>(name: Name, reply: Reply): Answer<Name> {
+/**
+ * Reads one answer. A fault of the server's code, or a reply that does not fit, is thrown;
+ * `located` tells where in our source a fault's message points.
+ */
+export function decodeAnswer<Name extends OperationName>(
+  name: Name,
+  reply: Reply,
+  located = (message: string): string => message,
+): Answer<Name> {
   const parts = expectList(reply, name)
   const outcome = text(parts[0])
   if (outcome === 'refused') return decodeRefusal(parts) as Answer<Name>
   if (outcome === 'fault') {
-    throw new EngineError('invariant_broken', `${name}: ${text(parts[1])}`)
+    throw new EngineError('invariant_broken', `${name}: ${located(text(parts[1]))}`)
   }
   if (outcome === 'corrupt') {
     const [, key, field, why] = parts.map(text)
@@ -70,7 +77,7 @@ export function decodeAnswer<Name extends OperationName>(name: Name, reply: Repl
   }
   const declared = operationPlans[name].returns[outcome]
   if (declared === undefined) throw misfit(name, `unknown outcome ${outcome}`)
-  return { outcome, ...decodeFields(name, declared, parts.slice(1)) } as unknown as Answer<Name>
+  return decodeFields(name, declared, parts, 1, { outcome }) as unknown as Answer<Name>
 }
 
 function decodeRefusal(parts: readonly Reply[]) {
@@ -81,17 +88,21 @@ function decodeRefusal(parts: readonly Reply[]) {
   return { outcome: 'refused', code: text(parts[1]), details }
 }
 
+/** Adds the declared fields, whose values stand in order from `first` on. */
 function decodeFields(
   where: string,
   declared: readonly FieldPlan[],
   values: readonly Reply[],
+  first: number,
+  fields: Record<string, unknown>,
 ): Record<string, unknown> {
-  const fields: Record<string, unknown> = {}
-  declared.forEach(({ name, type }, position) => {
+  let position = first
+  for (const { name, type } of declared) {
     const value = values[position]
     const isThere = value !== null && value !== undefined
     fields[name] = isThere ? decodeValue(where, name, type, value) : undefined
-  })
+    position += 1
+  }
   return fields
 }
 
@@ -119,7 +130,7 @@ function decodeValue(where: string, name: string, type: string, value: Reply): u
       return decodeMap(expectList(value, type))
     default:
       return expectList(value, type).map((row) =>
-        decodeFields(`${where} ${type}`, rowPlans[type] ?? [], expectList(row, type)),
+        decodeFields(`${where} ${type}`, rowPlans[type] ?? [], expectList(row, type), 0, {}),
       )
   }
 }

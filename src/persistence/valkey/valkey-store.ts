@@ -125,7 +125,7 @@ export class ValkeyStore implements Store {
       })
     }
     const reply = (await coalescer.call(this.outgoing(partition, name, args))) as Reply
-    const answer = decodeAnswer(name, locateFault(reply, this.library))
+    const answer = decodeAnswer(name, reply, this.locate)
     return hasRows(answer) ? this.withInputs(partition, answer) : answer
   }
 
@@ -186,6 +186,8 @@ export class ValkeyStore implements Store {
     })
     return Object.assign(answer, { rows })
   }
+
+  private readonly locate = (message: string): string => locate(message, this.library.lines)
 
   private tag(partition: number): string {
     return `{hf:${this.namespace}:${partition}}`
@@ -279,11 +281,6 @@ function within<Value>(ms: number, promise: Promise<Value>): Promise<Value> {
     timer = setTimeout(() => reject(new Error('Command timed out')), Math.max(ms, 1))
   })
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
-
-function locateFault(reply: Reply, library: Library): Reply {
-  if (!Array.isArray(reply) || String(reply[0]) !== 'fault') return reply
-  return [reply[0], Buffer.from(locate(String(reply[1]), library.lines))]
 }
 
 function readNotice(partition: number | undefined, message: string): StoreNotice | undefined {

@@ -1,6 +1,6 @@
 // One server call with many operations stores and answers the same as one call for each of them.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { encodeCall } from '../../../src/persistence/valkey/codec.ts'
+import { decodeAnswer, encodeCall, type Reply } from '../../../src/persistence/valkey/codec.ts'
 import { canonicalDump } from '../../support/keyspace-dump.ts'
 import { Random } from '../../support/random.ts'
 import {
@@ -32,12 +32,14 @@ afterAll(async () => {
 /** The lease that an execution has by now, if any, as its holder knows it. */
 async function fences() {
   const found = new Map<string, { attempt: number; lease_id: string; epoch: number }>()
-  for (const id of ids) {
-    const [attempt, leaseId, epoch] = await at.redis.hmget(
-      `${together}:x:${id}`,
-      ...['attempt', 'lease_id', 'epoch'],
-    )
-    const fence = { attempt: Number(attempt ?? 0), lease_id: leaseId ?? 'no.1' }
+  const replies = await call(
+    together,
+    ids.flatMap((id) => encodeCall('execution.describe', { id })),
+  )
+  for (const [index, id] of ids.entries()) {
+    const answer = decodeAnswer('execution.describe', replies[index] as Reply)
+    const { attempt, lease_id, epoch } = answer.outcome === 'found' ? answer.fields : {}
+    const fence = { attempt: Number(attempt ?? 0), lease_id: lease_id ?? 'no.1' }
     found.set(id, { ...fence, epoch: Number(epoch ?? 1) })
   }
   return found
@@ -174,7 +176,7 @@ function operation(random: Random, known: Awaited<ReturnType<typeof fences>>, st
 }
 
 const call = (tag: string, wire: Wire) =>
-  at.redis.call('FCALL', ...(batchOf(tag, wire) as string[])) as Promise<unknown[]>
+  at.redis.callBuffer('FCALL', ...(batchOf(tag, wire) as string[])) as Promise<unknown[]>
 
 test.each(Array.from({ length: runs }, (_, run) => run))(
   'A random batch is the same as its operations one by one, run %i',

@@ -53,6 +53,34 @@ describe('Operations of one tick', () => {
     expect(await calls(() => backend.submitMany(large))).toBe(3)
   })
 
+  test('read their records with one command, and write all strings with one', async () => {
+    const { backend } = await open({ url: at.server.url })
+    await backend.submitMany(Array.from({ length: 10 }, () => work()))
+    const claimed = await claimAll(backend)
+    await at.forgetCalls()
+    await Promise.all(claimed.map(({ handle }) => backend.complete(handle, Buffer.from('result'))))
+    const counts = await Promise.all(['mget', 'mset', 'get', 'set'].map(at.calls))
+    expect(counts).toEqual([1, 1, 0, 0])
+  })
+
+  test('see what those before them wrote', async () => {
+    const { backend } = await open({ url: at.server.url })
+    const { handle, executionId } = await submit(backend).then(() => claimOne(backend))
+    const [, , ended, described] = await Promise.all([
+      backend.progress(handle, 50, 'half'),
+      backend.complete(handle, Buffer.from('result')),
+      backend.watch(executionId),
+      backend.describeExecution(executionId),
+    ])
+    expect(ended).toMatchObject({ outcome: 'completed', result: Buffer.from('result') })
+    expect(described).toMatchObject({ state: 'terminal.completed' })
+    const [purged, gone] = await Promise.all([
+      backend.purgeExecution(executionId),
+      backend.describeExecution(executionId),
+    ])
+    expect([purged, gone]).toEqual([{ outcome: 'purged' }, undefined])
+  })
+
   test('of two ticks are two server calls', async () => {
     const { backend } = await open({ url: at.server.url })
     const twice = async () => {
@@ -115,6 +143,15 @@ describe('Operations of one tick', () => {
     expect(renewals[1]).toMatchObject({ reason: { code: 'invariant_broken', family: 'Bug' } })
     const [, fault] = renewals
     expect(fault?.status === 'rejected' && String(fault.reason)).toMatch(/lease\.renew: WRONGTYPE/)
+  })
+
+  test('refuse a record of a layout that they do not know', async () => {
+    const { backend, namespace } = await open({ url: at.server.url })
+    const { handle, executionId } = await submit(backend).then(() => claimOne(backend))
+    const key = `{hf:${namespace}:0}:x:${executionId.split('-')[1]}`
+    await at.redis.setrange(key, 0, '\u0009')
+    const why = { code: 'invariant_broken', message: expect.stringMatching(/record of layout 9/) }
+    await expect(backend.complete(handle)).rejects.toMatchObject(why)
   })
 
   test('that are wrong in themselves are never sent', async () => {

@@ -1,0 +1,80 @@
+-- The string keys that one server call works on: read and written with one command each.
+--
+-- What an operation writes here counts for the later ones of its call at once; the server has it
+-- when the call ends. Lists, hashes and sets do not pass through here, nor do large inputs.
+local values = {}
+
+-- key → its value as this call sees it; false when there is none.
+local known
+-- Keys that this call changed, in order; one that changed twice is named twice, and written alike.
+local changed, changes
+
+function values.begin()
+  known, changed, changes = {}, {}, 0
+end
+
+-- Returns false when there is none.
+function values.read(key)
+  local value = known[key]
+  if value == nil then
+    value = redis.call("GET", key)
+    known[key] = value
+  end
+  return value
+end
+
+-- A server call takes a limited number of values at once.
+local values_max = 2000
+
+-- Reads those of the first `count` keys that are not known yet, with one command.
+function values.prefetch(names, count)
+  local wanted, wants = {}, 0
+  for position = 1, math.min(count, values_max) do
+    local key = names[position]
+    if known[key] == nil then
+      wants = wants + 1
+      wanted[wants] = key
+    end
+  end
+  if wants > 0 then
+    local found = redis.call("MGET", unpack(wanted, 1, wants))
+    for position = 1, wants do
+      known[wanted[position]] = found[position]
+    end
+  end
+end
+
+function values.write(key, value)
+  known[key] = value
+  changes = changes + 1
+  changed[changes] = key
+end
+
+function values.remove(key)
+  values.write(key, false)
+end
+
+local function send(command, list, count)
+  for first = 1, count, values_max do
+    redis.call(command, unpack(list, first, math.min(first + values_max - 1, count)))
+  end
+end
+
+function values.flush()
+  local written, removed, writes, removes = {}, {}, 0, 0
+  for position = 1, changes do
+    local key = changed[position]
+    local value = known[key]
+    if value then
+      written[writes + 1], written[writes + 2] = key, value
+      writes = writes + 2
+    else
+      removes = removes + 1
+      removed[removes] = key
+    end
+  end
+  send("MSET", written, writes)
+  send("DEL", removed, removes)
+end
+
+return values
