@@ -115,6 +115,18 @@ function scalarLimits(): Readonly<Record<string, number>> {
     idle_turns_max: counts.idleTurnsMax,
     feed_bytes_default: defaults.feedBytes,
     feed_ms_default: defaults.feedMs,
+    amounts_bytes: bytesMax.amounts,
+    dimension_limits_bytes: bytesMax.dimensionLimits,
+    dimensions_per_report: counts.dimensionsPerReportMax,
+    budget_dimensions: counts.budgetDimensionsMax,
+    budget_ids_bytes: bytesMax.budgetIds,
+    budgets_per_execution: counts.budgetsPerExecutionMax,
+    stopped_per_call: counts.stoppedPerCall,
+    admitted_per_call: counts.admittedPerCall,
+    reservations_max: counts.reservationsMax,
+    usage_log_max: counts.usageLogMax,
+    unsettled_usage_max: counts.unsettledUsageMax,
+    usage_resend_ms: counts.usageResendMs,
   }
 }
 

@@ -41,6 +41,12 @@ const textArguments = new Set([
   'signal_source',
   'signal_category',
   'ids',
+  'budget_id',
+  'budget_ids',
+  'execution',
+  'amounts',
+  'dimension_limits',
+  'usage_result',
 ])
 
 const bytesArguments = new Set(['input', 'failure', 'signal_payload', 'frame', 'document'])
@@ -54,9 +60,11 @@ function argumentType(type: string): string {
   if (bytesArguments.has(type)) return 'Uint8Array'
   if (type === 'flag') return 'boolean'
   if (type === 'class') return 'FailureClass'
-  if (type in choices) return `Choice<'${type}'>`
+  // Whoever relays these has them as they were stored.
+  const isRelayed = type === 'hard_limit_action' || type === 'usage_mode'
+  if (type in choices && !isRelayed) return `Choice<'${type}'>`
   if (type in parts) return `readonly ${partType(type)}[]`
-  return textArguments.has(type) ? 'string' : 'number'
+  return isRelayed || textArguments.has(type) ? 'string' : 'number'
 }
 
 const members = (fields: readonly Field[], typeOf: (type: string) => string): string =>

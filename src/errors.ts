@@ -65,6 +65,7 @@ export const errorCatalogue = {
   signal_misfit: wrong('A signal came that the schema of its wait refuses; catch it to ask again.'),
   signal_limit_exceeded: wrong('This execution takes no more signals; nothing was written.'),
   limit_not_found: entry('NotFound', false, 'Set the limit first.'),
+  budget_not_found: entry('NotFound', false, 'Check the budget id, or create the budget first.'),
   waitpoint_not_found: entry('NotFound', false, 'Check the waitpoint id and its execution.'),
   execution_not_active: contended('Stop working: this execution is not under a lease any more.'),
   execution_not_leaseable: contended('Claim other work: this execution cannot be leased now.'),
@@ -100,6 +101,14 @@ export const errorCatalogue = {
     'Conflict',
     false,
     'Use a new idempotency key for a different submission.',
+  ),
+  budget_exhausted: contended(
+    'A budget of this work is used up; raise it, reset it, or wait for its reset.',
+  ),
+  budget_conflict: entry(
+    'Conflict',
+    false,
+    'Use another id, or change the budget that there is: it was created with other limits.',
   ),
   waitpoint_already_exists: entry(
     'Conflict',
@@ -147,7 +156,6 @@ export const errorCatalogue = {
   wait_timed_out: entry('Timeout', false, 'Nobody signalled in time; catch it to go on without.'),
   cancel_timeout: entry('Timeout', true, 'Members are still being cancelled; ask again.'),
   result_timeout: entry('Timeout', true, 'The execution has not ended yet; wait again.'),
-  unavailable: entry('Unavailable', false, 'This backend does not offer the named operation.'),
   engine_closed: entry('Unavailable', false, 'Open a new engine: this one was closed.'),
   directory_in_use: entry('Unavailable', true, 'Only one process may open a directory at a time.'),
   directory_invalid: entry(
@@ -157,6 +165,21 @@ export const errorCatalogue = {
   ),
   directory_closed: entry('Unavailable', false, 'Open the directory again after a failed write.'),
   limit_reached: entry('ResourceExhausted', true, 'Its limit has no room now; claim other work.'),
+  budget_overflow: entry(
+    'ResourceExhausted',
+    false,
+    'A budget counts up to 2^53 - 1, in at most 64 dimensions; nothing was written.',
+  ),
+  reservation_limit_exceeded: entry(
+    'ResourceExhausted',
+    true,
+    'Too many reservations of this budget are open; report usage or let them run out.',
+  ),
+  usage_log_full: entry(
+    'ResourceExhausted',
+    true,
+    'Too many reports of this execution wait for their budgets; report again later.',
+  ),
   signal_rate_limited: entry(
     'ResourceExhausted',
     true,

@@ -1,5 +1,6 @@
 // The public surface of Holdfast.
 
+export { type BudgetOptions, Budgets } from './engine/budgets.ts'
 export type { EmitOptions } from './engine/emitter.ts'
 export {
   Engine,
@@ -28,11 +29,13 @@ export type { TailedFrame, TailOptions } from './engine/tail.ts'
 export {
   type ExecutionOptions,
   NonRetryableError,
+  type ReserveOptions,
   type Task,
   type TaskContext,
   type TaskRetry,
   type TaskSettings,
   task,
+  type UsageOptions,
 } from './engine/task.ts'
 export type { Received, WaitOptions, WaitpointLink, WaitpointOptions } from './engine/waits.ts'
 export { Worker, type WorkOptions } from './engine/worker.ts'

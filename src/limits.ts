@@ -72,6 +72,17 @@ export const bounds = {
   ticket: { min: 1, max: Number.MAX_SAFE_INTEGER },
   /** Number of a partition, from 0. */
   partition: { min: 0, max: 1023 },
+  /** Numbers of usage reports: no smaller than the time in microseconds. */
+  usage_seq: { min: 1, max: Number.MAX_SAFE_INTEGER },
+  usage_settled: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  /** What a budget counts, in whatever unit: sums stay exact. */
+  amount: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  /** Versions of what a budget tells: no smaller than the time in microseconds. */
+  budget_version: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  /** Shorter periods would only be resets. */
+  reset_ms: { min: 1000, max: 366 * dayMs },
+  /** What a crashed worker reserved must come back by itself. */
+  reservation_ms: { min: 1, max: dayMs },
   summary_version: { min: 0, max: Number.MAX_SAFE_INTEGER },
 } as const satisfies Record<string, Bounds>
 
@@ -99,6 +110,11 @@ export const bytesMax = {
   frame: 65_536,
   /** The rolling document of an attempt. */
   summary: 262_144,
+  /** Thirty-two dimensions of the longest names, and sixty-four with two limits each. */
+  amounts: 4096,
+  dimensionLimits: 8192,
+  /** Eight budgets with the longest ids. */
+  budgetIds: 519,
   /** A page of frames is full once it holds so much: one answer must not hold the server up. */
   page: 4_194_304,
 } as const
@@ -164,6 +180,22 @@ export const counts = {
   withheldPerCall: 64,
   /** Keys without claimable work that one claim looks at besides those that it takes from. */
   idleTurnsMax: 64,
+  /** Dimensions that one report tells, and that one budget limits or counts. */
+  dimensionsPerReportMax: 32,
+  budgetDimensionsMax: 64,
+  budgetsPerExecutionMax: 8,
+  /** Executions that one claim keeps back or fails, at most, while it looks for others. */
+  stoppedPerCall: 64,
+  /** Executions that one call lets go when a budget has room again; a sweep goes on. */
+  admittedPerCall: 64,
+  /** Live reservations of one budget: when some run out, all are looked at. */
+  reservationsMax: 1000,
+  /** Reports kept per execution for whoever repeats a key; then the older half is forgotten. */
+  usageLogMax: 1000,
+  /** Reports of one execution on their way to budgets. */
+  unsettledUsageMax: 256,
+  /** After so long without an answer a report is sent to its budget again. */
+  usageResendMs: 2000,
   /** Tails that wait at the same time, per backend. */
   tailsMax: 64,
 } as const
@@ -227,6 +259,12 @@ export const failureClasses = Object.keys(failureClassLetters) as readonly Failu
 /** What a lane lets through: everything; submissions only; claims only. */
 export const laneStates = ['active', 'paused', 'draining'] as const
 
+/** What a budget does when a hard limit is reached: the word is stored. */
+export const hardLimitActions = ['warn', 'fail', 'withhold', 'deny_children'] as const
+
+/** Whether a report is counted whatever the limits, or only within them. */
+export const usageModes = ['record', 'enforce'] as const
+
 /** How the frames of a stream are kept, and how their payload is to be read. */
 export const frameModes = ['durable', 'live'] as const
 export const frameEncodings = ['binary', 'utf8', 'json'] as const
@@ -244,6 +282,8 @@ export const choices = {
   join_collect: ['first', 'all'],
   flow_failure: ['isolate', 'fail_fast'],
   flow_completion: ['all', 'root'],
+  hard_limit_action: hardLimitActions,
+  usage_mode: usageModes,
   /** From the narrowest to the widest. */
   cancel_policy: ['flow_only', 'cancel_pending', 'cancel_all'],
 } as const

@@ -20,6 +20,7 @@ return {
   unblock = "|operator",
   withhold = "|limit",
   admit = "|limit",
+  exhaust = "|budget",
   reprioritize = "|operator",
   cancelExecution = "|operator",
   expire = "|clock",

@@ -1,6 +1,7 @@
 -- Arguments as they arrive: one decoder per declared kind, which refuses what does not fit.
 local digits = require("lib.digits")
 local lifecycle = require("generated.lifecycle")
+local amounts = require("lib.amounts")
 local limits = require("generated.limits")
 local retry = require("lib.retry")
 
@@ -303,6 +304,53 @@ local decoders = {
   owed_row = function(text)
     if #text > limits.text_bytes or not text:find("^%l+ %d+ [^ ]+ [^ ]+ [^ :]+:%d+$") then
       return nil, "is no row of what is owed"
+    end
+    return text
+  end,
+  budget_id = function(text)
+    if #text < 1 or #text > limits.word_bytes or text:find("[^%w_.-]") then
+      return nil, "must be 1 to 64 letters, digits, _, . or -"
+    end
+    return text
+  end,
+  budget_ids = function(text)
+    local list = words(text, limits.budget_ids_bytes, limits.budgets_per_execution)
+    for _, id in ipairs(list or {}) do
+      if #id > limits.word_bytes or id:find("[^%w_.-]") then
+        list = nil
+        break
+      end
+    end
+    if list == nil or #list == 0 then
+      return nil, "must be 1 to 8 budget ids"
+    end
+    return text
+  end,
+  -- An execution anywhere: its partition and its id there.
+  execution = function(text)
+    if #text > 31 or not text:find("^%d+%-[0-9a-hjkmnp-tv-z]+$") or #text:match("[^-]+$") ~= 26 then
+      return nil, "is not an execution id"
+    end
+    return text
+  end,
+  -- Amounts of dimensions; one that comes twice counts as the sum.
+  amounts = function(text)
+    local list = #text <= limits.amounts_bytes and amounts.parse(text) or nil
+    if list == nil or #list.names == 0 or #list.names > limits.dimensions_per_report then
+      return nil, "must be 1 to 32 dimensions with whole numbers"
+    end
+    return list
+  end,
+  dimension_limits = function(text)
+    local list = #text <= limits.dimension_limits_bytes and amounts.parse_limits(text) or nil
+    if list == nil or #list > limits.budget_dimensions then
+      return nil, "must be at most 64 different dimensions with limits, none soft over hard"
+    end
+    return list
+  end,
+  usage_result = function(text)
+    if #text > limits.label_bytes or not amounts.is_result(text) then
+      return nil, "is not what comes of a report"
     end
     return text
   end,

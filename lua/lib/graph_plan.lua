@@ -1,4 +1,5 @@
 -- Checks what a caller wants to add to a flow, all of it before anything is written.
+local exhaustion = require("lib.exhaustion")
 local fence = require("lib.fence")
 local flow = require("lib.flow")
 local graph_order = require("lib.graph_order")
@@ -29,6 +30,10 @@ local function take_parent(plan, arg, now_ms)
     return refusal
   elseif x.f.flow ~= nil and x.f.flow ~= arg.flow then
     return op.refuse("execution_in_other_flow", { execution = x.id, flow = x.f.flow })
+  end
+  local budget = #arg.members > 0 and exhaustion.denies_children(x)
+  if budget then
+    return op.refuse("budget_exhausted", { budget = budget })
   end
   plan.parent, plan.found[x.id] = x, x
 end

@@ -98,6 +98,48 @@ function keys.downstreams(id)
   return prefix .. "down:" .. id
 end
 
+-- Budgets: fields, what executions used of them, reservations; and what an execution reported.
+function keys.budget(id)
+  return prefix .. "budget:" .. id
+end
+function keys.ledger(id)
+  return prefix .. "ledger:" .. id
+end
+function keys.holds(id)
+  return prefix .. "holds:" .. id
+end
+function keys.usage(id)
+  return prefix .. "usage:" .. id
+end
+-- Which partitions were told of it, and in each of those: who waits for it.
+function keys.told(id)
+  return prefix .. "told:" .. id
+end
+function keys.budget_waiters(id)
+  return prefix .. "budget_waiters:" .. id
+end
+-- Their listing, the times at which something is due with them, reports without an answer.
+function keys.budgets()
+  return shared("budgets")
+end
+function keys.budget_times()
+  return shared("budget_times")
+end
+function keys.unsettled()
+  return shared("unsettled")
+end
+-- Budgets that have news for other partitions; what other partitions' budgets told; whose waiters
+-- are being let go.
+function keys.untold()
+  return shared("untold")
+end
+function keys.exhausted()
+  return shared("exhausted")
+end
+function keys.admitting()
+  return shared("admitting")
+end
+
 -- What the partition shares: indexes by name, the listing, timers, lanes, live leases, sleepers.
 function keys.index(name)
   return shared(name)

@@ -21,6 +21,7 @@ return {
     "tagged:tag_digests?",
     "limit:word?",
     "share:word?",
+    "budgets:budget_ids?",
     "hold:flag",
   },
   edges = { "upstream:id", "downstream:id", "kind:edge_kind", "name:word?" },

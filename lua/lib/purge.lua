@@ -6,6 +6,7 @@ local record = require("lib.record")
 local stream = require("lib.stream")
 local tags = require("lib.tags")
 local transition = require("lib.transition")
+local usage = require("lib.usage")
 local values = require("lib.values")
 
 local purge = {}
@@ -26,6 +27,9 @@ function purge.remove(x, by)
   end
   if x.f.streamed ~= nil then
     stream.remove(x.id)
+  end
+  if x.f.spent ~= nil then
+    usage.purge(x.id)
   end
   if x.f.tagged ~= nil then
     tags.leave(x)

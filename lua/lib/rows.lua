@@ -84,4 +84,16 @@ return {
     "priority:int",
   },
   suspended = { "id:text", "score:int", "reason:text?", "suspended_at:text?" },
+  -- A logged report that its budget has not answered to.
+  unsettled = {
+    "id:text",
+    "seq:int",
+    "settled:int",
+    "budget:text",
+    "mode:text",
+    "amounts:text",
+    "reservation:text?",
+  },
+  -- What a partition has yet to hear of a budget.
+  news = { "budget:text", "version:int", "action:text?", "partition:int" },
 }

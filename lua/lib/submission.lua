@@ -49,6 +49,7 @@ local copied = {
   "retry",
   "limit",
   "share",
+  "budgets",
 }
 
 -- Stores work that was checked; `x` may have fields of its own already.

@@ -10,6 +10,7 @@ local record = require("lib.record")
 local sources = require("generated.sources")
 local slots = require("lib.slots")
 local turns = require("lib.turns")
+local waiters = require("lib.waiters")
 local wake = require("lib.wake")
 
 local transition = {}
@@ -187,6 +188,9 @@ function transition.commit(x, now_ms)
   record.save(x)
   if left.index ~= "none" and left.index ~= leaf.index then
     leave(x, left.index)
+  end
+  if x.f.budgets ~= nil and left.index == "blocked" and leaf.index ~= "blocked" then
+    waiters.leave(x)
   end
   if left.index == "leased" and leaf.index ~= "leased" then
     -- Only a live lease is found by its id; its fields stay, as those of the last one.

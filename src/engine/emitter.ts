@@ -39,6 +39,7 @@ class Asked<Value> extends Promise<Value> {
     return Promise
   }
 
+  // biome-ignore lint/suspicious/noThenProperty: it is a promise, and then is what is asked
   override then<Next = Value, Failed = never>(
     onKept?: ((value: Value) => Next | PromiseLike<Next>) | null,
     onBroken?: ((reason: unknown) => Failed | PromiseLike<Failed>) | null,

@@ -13,6 +13,7 @@ import type {
 } from '../persistence/backend.ts'
 import type { FoundExecution } from '../persistence/search-backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
+import { Budgets } from './budgets.ts'
 import { Endings } from './endings.ts'
 import { Execution, type SignalOptions } from './execution.ts'
 import { faultListener } from './faults.ts'
@@ -69,6 +70,8 @@ export class Engine {
   readonly backend: EngineBackend
   /** How much work of a name runs at once, or begins within a time. */
   readonly limits: Limits
+  /** What work may use, and what it used. */
+  readonly budgets: Budgets
   private readonly codec: Codec
   private readonly signalUrl: string | undefined
   private readonly onError: (error: unknown) => void
@@ -82,6 +85,7 @@ export class Engine {
   constructor(backend: EngineBackend, options: EngineOptions = {}) {
     this.backend = backend
     this.limits = new Limits(backend)
+    this.budgets = new Budgets(backend)
     this.codec = options.codec ?? jsonCodec
     this.signalUrl = options.signalUrl
     this.onError = faultListener(options.onError)

@@ -6,6 +6,7 @@ import type {
   EngineBackend,
   ExecutionEnding,
   ExecutionSnapshot,
+  ExecutionUsage,
   SignalDelivery,
 } from '../persistence/backend.ts'
 import { corruptKey } from '../persistence/corruption.ts'
@@ -37,6 +38,7 @@ export interface ExecutionParts {
     | 'resumeExecution'
     | 'tailStream'
     | 'readSummary'
+    | 'describeUsage'
   >
   readonly urlOf: (token: string) => string | undefined
   readonly signal: (
@@ -175,6 +177,11 @@ export class Execution<Output = unknown> {
    */
   tail(options: TailOptions = {}): AsyncGenerator<TailedFrame, void, undefined> {
     return tailFrames(this.parts, this.id, options)
+  }
+
+  /** What each of its attempts used of which budget. */
+  usage(): Promise<ExecutionUsage> {
+    return this.parts.backend.describeUsage(this.id)
   }
 
   /** The rolling document of the current or the given attempt; undefined when it has none. */

@@ -3,6 +3,7 @@ import type { Perform, Performed } from '../actors/attempt-pool.ts'
 import { isEngineError } from '../errors.ts'
 import { bytesMax } from '../limits.ts'
 import type { ClaimedExecution, EngineBackend } from '../persistence/backend.ts'
+import { parseDurationMs } from '../time.ts'
 import { Emitter } from './emitter.ts'
 import type { Codec } from './json-codec.ts'
 import { type AnyTask, checkInput, NonRetryableError, type TaskContext } from './task.ts'
@@ -13,7 +14,10 @@ const unknownTaskDelayMs = 1000
 
 const stackBytesMax = 16_384
 
-type PerformBackend = Pick<EngineBackend, 'progress' | 'appendFrame' | 'readStream'> &
+type PerformBackend = Pick<
+  EngineBackend,
+  'progress' | 'appendFrame' | 'readStream' | 'reportUsage' | 'reserveUsage'
+> &
   WaitsParts['backend']
 
 export interface PerformOptions {
@@ -84,6 +88,12 @@ class Attempt {
         this.waiting().waitFor(name, options) as never,
       waitpoint: (name, options = {}) => this.waiting().waitpoint(name, options),
       emit: (type, payload, options) => this.emitting().emit(type, payload, options),
+      usage: (budget, amounts, options = {}) =>
+        backend.reportUsage(handle, budget, { ...options, custom: amounts }),
+      reserve: async (budget, amounts, { ttl, dedupKey } = {}) => {
+        const ttlMs = ttl === undefined ? undefined : parseDurationMs(ttl, 'ttl')
+        return backend.reserveUsage(handle, budget, { amounts, ttlMs, dedupKey })
+      },
     }
   }
 

@@ -3,7 +3,15 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { EngineError } from '../errors.ts'
 import type { ExecutionId } from '../ids.ts'
 import { checkWord } from '../persistence/arguments.ts'
-import type { FailureClass, Submission } from '../persistence/backend.ts'
+import type {
+  BudgetId,
+  FailureClass,
+  ReportUsageOutcome,
+  ReserveOutcome,
+  Submission,
+  UsageAmounts,
+  UsageDimensions,
+} from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import type { EmitOptions } from './emitter.ts'
 import { checkValue } from './schema.ts'
@@ -56,6 +64,38 @@ export interface TaskContext {
    * @throws EngineError `invalid_input` at once. The promise rejects when the lease is lost.
    */
   emit(type: string, payload: unknown, options?: EmitOptions): Promise<number>
+  /**
+   * Tells a budget what was used: whole numbers by dimension, such as `{ tokens: 512 }`. A limit
+   * that was passed is an answer, for the task to act on. A report is counted once, however often
+   * its call is repeated; under a `dedupKey` once for all attempts.
+   *
+   * @throws EngineError `budget_not_found`; `budget_overflow`; `invalid_input`. The promise rejects
+   * when the lease is lost.
+   */
+  usage(
+    budget: BudgetId,
+    amounts: UsageAmounts,
+    options?: UsageOptions,
+  ): Promise<ReportUsageOutcome>
+  /**
+   * Holds a part of a budget for what comes next. Settle it by telling what was really used, with
+   * `reservationId`; else it runs out by itself.
+   */
+  reserve(
+    budget: BudgetId,
+    amounts: UsageAmounts,
+    options?: ReserveOptions,
+  ): Promise<ReserveOutcome>
+}
+
+/** How to tell what was used. */
+export type UsageOptions = Pick<UsageDimensions, 'dedupKey' | 'mode' | 'reservationId'>
+
+export interface ReserveOptions {
+  /** How long it is held, up to a day. @defaultValue '1m' */
+  readonly ttl?: Duration
+  /** The same key again, while it is held, is the same reservation. */
+  readonly dedupKey?: string
 }
 
 /** When and how often a failed attempt is tried again. */
@@ -96,6 +136,8 @@ export interface ExecutionOptions {
    * a limit can count each of them for itself.
    */
   readonly fairnessKey?: string
+  /** Ids of up to eight budgets; when one is used up, the work does as that budget says. */
+  readonly budgets?: readonly string[]
 }
 
 /** What a task says about itself, besides its code and the shape of its input. */
@@ -199,6 +241,7 @@ export function storedPolicies(options: ExecutionOptions): Partial<Submission> {
     deadlineMs: ms(options.deadline, 'deadline'),
     retentionMs: retention === 'forever' ? 'forever' : ms(retention, 'retention'),
     capabilities: options.capabilities,
+    budgets: options.budgets,
     retry:
       retry === undefined
         ? undefined

@@ -66,6 +66,7 @@ export type ExecutionEventName =
   | 'unblock'
   | 'withhold'
   | 'admit'
+  | 'exhaust'
   | 'reprioritize'
   | 'cancelExecution'
   | 'expire'
@@ -141,6 +142,14 @@ const ending = {
   skip: { target: '#execution.terminal.skipped' },
 } as const
 
+/** What can happen to work that a claim would take. */
+const claimable = {
+  claim: '#execution.leased.held',
+  block: '#execution.runnable.blocked',
+  withhold: '#execution.runnable.blocked',
+  exhaust: '#execution.terminal.failed',
+} as const
+
 /** The lifecycle machine; see `docs/reference/lifecycle.md`, which is generated from it. */
 export const executionMachine = setup({
   types: {} as { events: ExecutionEvent; meta: LeafMeta },
@@ -157,12 +166,12 @@ export const executionMachine = setup({
         ready: {
           meta: leaf('ready', 'waiting', 'pending'),
           description: 'Claimable: the next claim starts an attempt.',
-          on: { claim: '#execution.leased.held', block: 'blocked', withhold: 'blocked' },
+          on: claimable,
         },
         resumed: {
           meta: leaf('resumed', 'waiting', 'interrupted'),
           description: 'Claimable: the next claim continues the interrupted attempt.',
-          on: { claim: '#execution.leased.held', block: 'blocked', withhold: 'blocked' },
+          on: claimable,
         },
         blocked: {
           meta: leaf('blocked', 'blocked', 'pending'),

@@ -10,6 +10,7 @@ export type EventSource =
   | 'signal'
   | 'flow'
   | 'limit'
+  | 'budget'
 
 /** Undefined for events that come too often, and say too little, to be told in the feed. */
 export const eventSources: Readonly<Record<ExecutionEventName, EventSource | undefined>> = {
@@ -35,6 +36,7 @@ export const eventSources: Readonly<Record<ExecutionEventName, EventSource | und
   unblock: 'operator',
   withhold: 'limit',
   admit: 'limit',
+  exhaust: 'budget',
   reprioritize: 'operator',
   cancelExecution: 'operator',
   expire: 'clock',

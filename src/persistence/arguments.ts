@@ -15,6 +15,7 @@ import {
   timeoutBehaviours,
 } from '../limits.ts'
 import { leafOf } from '../machines/table.ts'
+import { amountsProblem, limitsProblem, parseResult } from './amounts.ts'
 import type { FieldPlan, OperationName } from './contract.ts'
 import type { Frame, FrameMode } from './frames.ts'
 import { operationPlans, partPlans } from './generated/operations.ts'
@@ -142,6 +143,19 @@ const checks: Readonly<Record<string, Check>> = {
   owed_row: (value) =>
     textCheck(bytesMax.text)(value) ??
     matching(/^[a-z]+ \d+ [^ ]+ [^ ]+ [^ :]+:\d+$/, 'is no row of what is owed')(value),
+  budget_id: matching(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits, _, . or -'),
+  budget_ids: (value) =>
+    matching(/^[\w.-]{1,64}(,[\w.-]{1,64})*$/, 'must be 1 to 8 budget ids')(value) ??
+    (String(value).split(',').length > counts.budgetsPerExecutionMax
+      ? 'names more than 8 budgets'
+      : undefined),
+  execution: matching(/^\d{1,4}-[0-9a-hjkmnp-tv-z]{26}$/, 'is not an execution id'),
+  amounts: (value) => textCheck(bytesMax.amounts)(value) ?? amountsProblem(String(value)),
+  dimension_limits: (value) =>
+    textCheck(bytesMax.dimensionLimits)(value) ?? limitsProblem(String(value)),
+  usage_result: (value) =>
+    textCheck(bytesMax.label)(value) ??
+    (parseResult(String(value)) === undefined ? 'is not what comes of a report' : undefined),
   retry: (value) =>
     typeof value === 'string' && parseRetryPolicy(value) !== undefined
       ? undefined

@@ -75,6 +75,8 @@ export interface ExecutionSnapshot {
   readonly capabilities: CapabilitySet
   readonly fairnessKey: string | undefined
   readonly limit: LimitUse | undefined
+  /** Ids of its budgets, sorted. */
+  readonly budgets: readonly string[]
   readonly tags: Readonly<Record<string, string>>
   readonly endedAttempts: readonly EndedAttempt[]
   /** The latest suspension. */

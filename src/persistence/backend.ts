@@ -3,6 +3,7 @@ import type { EngineError } from '../errors.ts'
 import type { ExecutionId, LaneId } from '../ids.ts'
 import type { FailureClass, laneStates } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
+import type { BudgetBackend } from './backend-budget.ts'
 import type { FlowIngress, FlowOperations } from './backend-flow.ts'
 import type { ExecutionSnapshot, WatchOutcome } from './backend-snapshot.ts'
 import type { SuspensionIngress, SuspensionOperations } from './backend-suspension.ts'
@@ -21,6 +22,7 @@ import type { LossBackend, LostLease } from './loss-backend.ts'
 import type { SearchBackend } from './search-backend.ts'
 import type { Durability } from './store.ts'
 
+export type * from './backend-budget.ts'
 export type * from './backend-flow.ts'
 export type * from './backend-snapshot.ts'
 export type * from './backend-suspension.ts'
@@ -150,6 +152,8 @@ export interface Submission {
   /** How often a lost lease may be reclaimed. Default 100. */
   readonly reclaimsMax?: number | undefined
   readonly capabilities?: CapabilitySet | undefined
+  /** Ids of up to eight budgets; when one is used up, the work does as that budget says. */
+  readonly budgets?: readonly string[] | undefined
   /** Name of a limit, a word: how much of such work runs at once, or begins within a time. */
   readonly limit?: string | undefined
   /**
@@ -239,7 +243,11 @@ export interface BackendNotice {
  * the server, and under every mode a failover to an asynchronous replica, can lose acknowledged
  * writes. Fencing holds across such a loss; acknowledgement cannot.
  */
-export interface EngineBackend extends IngressBackend, SuspensionOperations, FlowOperations {
+export interface EngineBackend
+  extends IngressBackend,
+    SuspensionOperations,
+    FlowOperations,
+    BudgetBackend {
   // ── Claim and lifecycle ──
 
   /** Claims work that waits in the lanes; empty when there is none (within `maxWaitMs`). */
@@ -278,11 +286,10 @@ export interface EngineBackend extends IngressBackend, SuspensionOperations, Flo
     limit: number,
   ): Promise<Page<ExecutionId, ExecutionId>>
 
-  // ── Triggers, budgets, streams ──
+  // ── Triggers, streams; for budgets see `BudgetBackend` ──
 
   /** Continues an interrupted attempt by its grant: same attempt, new lease, greater epoch. */
   claimResumedExecution(claim: GrantedClaim): Promise<ClaimedExecution>
-  reportUsage(handle: Handle, budget: string, dimensions: unknown): Promise<never>
   /** Kept frames by number. An attempt without a stream has none. */
   readStream(id: ExecutionId, attempt: number, range: FrameRange): Promise<FramePage>
   /** Frames after a cursor, waiting for the first; also the end of the attempt ends the wait. */

@@ -40,7 +40,9 @@ import { readEdge, readFlow, readFlowState, readInput, readMember } from './flow
 import type { MemberPart } from './generated/operations.ts'
 import { parseHandle } from './handle.ts'
 import { OperationCaller } from './operation-caller.ts'
+import type { Store } from './store.ts'
 import { storedTags, submitArguments } from './submission.ts'
+import type { UsageRelay } from './usage-relay.ts'
 
 /** Work that one drain takes up at most: bounds how long it keeps the server busy. */
 const drainCount = 256
@@ -50,6 +52,12 @@ const edgesPerPage = 1000
 
 export class FlowBackend extends OperationCaller implements FlowOperations, FlowIngress {
   private readonly ids = new LocalIdMaker()
+  private readonly usage: UsageRelay
+
+  constructor(store: Store, usage: UsageRelay) {
+    super(store)
+    this.usage = usage
+  }
 
   /** The operations alone, to be put beside others. */
   operations(): FlowOperations & FlowIngress {
@@ -118,35 +126,49 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     const holder =
       change.parent === undefined ? undefined : parseHandle(this.store.kind, change.parent)
     if (holder !== undefined && holder.partition !== partition) refuseElsewhere()
-    const { outcome, added, linked, members, revision, state } = await this.call(
-      partition,
-      'flow.apply',
-      {
-        flow: local,
-        members: (change.members ?? []).map((member) => memberPart(partition, member)),
-        joins: (change.joins ?? []).map(({ downstream, ...join }) => ({
-          downstream: inFlow(downstream),
-          policy: join.policy,
-          k: join.k,
-          remaining: join.remaining,
-          impossible: join.impossible,
-          collect: join.collect,
-        })),
-        edges: (change.edges ?? []).map(({ upstream, downstream, kind, name }) => ({
-          upstream: inFlow(upstream),
-          downstream: inFlow(downstream),
-          kind: kind ?? 'success',
-          name,
-        })),
-        seal: change.seal?.length ? change.seal.map(inFlow).join(',') : undefined,
-        finish: change.finish ?? false,
-        parent: holder?.id,
-        attempt: holder?.attempt,
-        lease_id: holder?.lease_id,
-        epoch: holder?.epoch,
-      },
+    const members = (change.members ?? []).map((member) => memberPart(partition, member))
+    await this.attachBudgets(partition, members)
+    const answer = await this.call(partition, 'flow.apply', {
+      flow: local,
+      members,
+      joins: (change.joins ?? []).map(({ downstream, ...join }) => ({
+        downstream: inFlow(downstream),
+        policy: join.policy,
+        k: join.k,
+        remaining: join.remaining,
+        impossible: join.impossible,
+        collect: join.collect,
+      })),
+      edges: (change.edges ?? []).map(({ upstream, downstream, kind, name }) => ({
+        upstream: inFlow(upstream),
+        downstream: inFlow(downstream),
+        kind: kind ?? 'success',
+        name,
+      })),
+      seal: change.seal?.length ? change.seal.map(inFlow).join(',') : undefined,
+      finish: change.finish ?? false,
+      parent: holder?.id,
+      attempt: holder?.attempt,
+      lease_id: holder?.lease_id,
+      epoch: holder?.epoch,
+    })
+    const { outcome, added, linked, revision, state } = answer
+    return {
+      outcome,
+      added,
+      linked,
+      members: answer.members,
+      revision,
+      state: readFlowState(local, state),
+    }
+  }
+
+  /** Before there is work that its budgets may keep back, they must know where to tell it. */
+  private async attachBudgets(partition: number, members: readonly MemberPart[]): Promise<void> {
+    const named = members.flatMap(({ budgets }) =>
+      budgets === undefined ? [] : budgets.split(','),
     )
-    return { outcome, added, linked, members, revision, state: readFlowState(local, state) }
+    if (named.length > 0) await this.usage.attach(partition, [...new Set(named)].join(','))
   }
 
   async describeFlow(id: FlowId): Promise<FlowSnapshot | undefined> {

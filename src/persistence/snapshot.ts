@@ -60,6 +60,7 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     capabilities: (read.optionalText('capabilities') ?? '').split(',').filter(Boolean),
     fairnessKey: read.optionalText('share'),
     limit: readLimitUse(found.fields),
+    budgets: (read.optionalText('budgets') ?? '').split(',').filter(Boolean),
     tags: readTags(id, found.tags),
     endedAttempts: found.attempts.map((line, at) => readEndedAttempt(id, line, at)),
     suspension: readSuspension(id, found.suspension),

@@ -15,6 +15,7 @@ import type { LeafName } from '../machines/generated/lifecycle.ts'
 import { orRefused } from './answers.ts'
 import { checkWhole } from './arguments.ts'
 import type {
+  BudgetBackend,
   BulkSubmitOutcome,
   CancelOutcome,
   CapabilitySet,
@@ -40,6 +41,7 @@ import type {
   SweepOutcome,
   WatchOutcome,
 } from './backend.ts'
+import { BudgetOperations } from './budget-operations.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { claimRequest } from './claim-request.ts'
 import type { FeedBackend } from './feed-backend.ts'
@@ -58,31 +60,32 @@ import { StreamBackend, type StreamOperations } from './stream-backend.ts'
 import { formatCapabilities, submitArguments } from './submission.ts'
 import { SuspensionBackend } from './suspension-backend.ts'
 import { sweepPartition } from './sweep.ts'
-import { refuseUnavailable } from './unavailable.ts'
+import type { UsageRelay } from './usage-relay.ts'
 
 /** A backend over a store. The store belongs to the backend from now on. */
 export function createBackend(store: Store): EngineBackend {
   const streams = new StreamBackend(store)
+  const budgets = new BudgetOperations(store)
   return Object.assign(
-    new StoreBackend(store, streams),
+    new StoreBackend(store, streams, budgets.relay),
+    budgets.operations(),
     feedOperations(store),
     lossOperations(store),
     listingOperations(store),
     searchOperations(store),
     limitOperations(store),
     streams.operations(),
-    new FlowBackend(store).operations(),
-    refuseUnavailable(),
+    new FlowBackend(store, budgets.relay).operations(),
   )
 }
 
-type Elsewhere = ReturnType<typeof refuseUnavailable> &
-  FeedBackend &
+type Elsewhere = FeedBackend &
   LossBackend &
   StreamOperations &
   SearchBackend &
   ListingOperations &
   LimitBackend &
+  BudgetBackend &
   ReturnType<FlowBackend['operations']>
 type OfferedOperations = Omit<EngineBackend, keyof Elsewhere>
 
@@ -92,11 +95,13 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
   private readonly claims: ClaimLoop
   private readonly streams: StreamBackend
   private readonly limits: LimitRelay
+  private readonly usage: UsageRelay
   private readonly ids = new LocalIdMaker()
 
-  constructor(store: Store, streams: StreamBackend) {
+  constructor(store: Store, streams: StreamBackend, usage: UsageRelay) {
     super(store)
     this.streams = streams
+    this.usage = usage
     this.kind = store.kind
     this.durability = store.durability
     this.claims = new ClaimLoop(store)
@@ -108,6 +113,7 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
     const local = this.ids.next(Date.now())
     const place = args.key ?? digest('solo', local)
     const partition = partitionOfDigest(place, this.store.partitionCount)
+    if (args.budgets !== undefined) await this.usage.attach(partition, args.budgets)
     const answer = await this.call(partition, 'execution.submit', { id: local, ...args })
     const executionId = formatExecutionId(partition, answer.id)
     // Our own id can only be known already because an answer was lost on the way.
@@ -318,7 +324,7 @@ class StoreBackend extends SuspensionBackend implements OfferedOperations {
 
   async sweep(partition: number, count = 100): Promise<SweepOutcome> {
     checkWhole('partition', partition, { min: 0, max: this.store.partitionCount - 1 })
-    return sweepPartition(this.store, this.limits, partition, count)
+    return sweepPartition(this.store, { limits: this.limits, usage: this.usage }, partition, count)
   }
 
   close(): Promise<void> {

@@ -87,6 +87,17 @@ function tagDigests(tags: Submission['tags'] = {}): string | undefined {
   return pairs.length === 0 ? undefined : pairs.sort().join(',')
 }
 
+/** Sorted, without repetition. */
+function storedBudgets(budgets: Submission['budgets']): string | undefined {
+  if (budgets === undefined) return undefined
+  if (!Array.isArray(budgets) || budgets.some((id) => typeof id !== 'string' || id.includes(','))) {
+    throw new EngineError('invalid_input', 'budgets are not a list of budget ids', {
+      details: { argument: 'budgets' },
+    })
+  }
+  return budgets.length === 0 ? undefined : [...new Set(budgets)].sort().join(',')
+}
+
 function checkKey(key: string): string {
   const length = typeof key === 'string' ? Buffer.byteLength(key) : 0
   if (length < 1 || length > 256) {
@@ -126,6 +137,7 @@ export function submitArguments(submission: Submission): SubmitArguments {
     tags: storedTags(submission.tags),
     limit: submission.limit,
     share: submission.fairnessKey,
+    budgets: storedBudgets(submission.budgets),
   }
   const tagged = tagDigests(submission.tags)
   return { ...args, tagged, fingerprint: key === undefined ? undefined : fingerprint(args) }

@@ -1,6 +1,8 @@
 // The contract of every backend: one suite per concern.
 import { describe } from 'vitest'
 import { type FlavourName, useBackend } from '../support/backends.ts'
+import { describeBudgetLimits } from './budget-limits.ts'
+import { describeBudgets } from './budgets.ts'
 import { describeBytes } from './bytes.ts'
 import { describeChildren } from './children.ts'
 import { describeClaim } from './claim.ts'
@@ -24,12 +26,14 @@ import { describeLimitRelay } from './limit-relay.ts'
 import { describeLimits } from './limits.ts'
 import { describeLosses } from './losses.ts'
 import { describeMatching } from './matching.ts'
+import { describeOffered } from './offered.ts'
 import { describeOperator } from './operator.ts'
 import { describeOperatorResume } from './operator-resume.ts'
 import { describePartitions } from './partitions.ts'
 import { describeRaces } from './races.ts'
 import { describeReads } from './reads.ts'
 import { describeRepetition } from './repetition.ts'
+import { describeReservations } from './reservations.ts'
 import { describeResume } from './resume.ts'
 import { describeResumeConditions } from './resume-conditions.ts'
 import { describeRetention } from './retention.ts'
@@ -51,7 +55,8 @@ import { describeSuspensionTimeouts } from './suspension-timeouts.ts'
 import { describeTails } from './tails.ts'
 import { describeTokens } from './tokens.ts'
 import { describeTurns } from './turns.ts'
-import { describeUnavailable } from './unavailable.ts'
+import { describeUsage } from './usage.ts'
+import { describeUsageRelay } from './usage-relay.ts'
 import { describeValidation } from './validation.ts'
 import { describeWaiting } from './waiting.ts'
 import { describeWaitpoints } from './waitpoints.ts'
@@ -89,7 +94,7 @@ export function describeContract(flavour: FlavourName): void {
     describeRaces(open)
     describeRepetition(open)
     describeValidation(open)
-    describeUnavailable(open)
+    describeOffered(open)
     describeFeed(open)
     describeFeedTrimming(open)
     describeFlows(open)
@@ -115,6 +120,11 @@ export function describeContract(flavour: FlavourName): void {
     if (!flavour.startsWith('embedded')) {
       describePartitions(open)
       describeLimitRelay(open)
+      describeBudgets(open)
+      describeUsage(open)
+      describeReservations(open)
+      describeBudgetLimits(open)
+      describeUsageRelay(open)
     }
   })
 }

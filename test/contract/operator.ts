@@ -1,5 +1,7 @@
 // What operators do: cancel, block, reprioritise, replay and purge, from every state.
+
 import { describe, expect, it } from 'vitest'
+import type { ErrorCode } from '../../src/errors.ts'
 import type { ExecutionId } from '../../src/ids.ts'
 import type { EngineBackend } from '../../src/persistence/backend.ts'
 import type { Open } from '../support/backends.ts'
@@ -64,12 +66,7 @@ export function describeOperator(open: Open): void {
         expect(await stateOf(backend, id)).toBe(expected)
       } else {
         const details = { state: leaf }
-        await refusedWithoutTrace(
-          opened,
-          () => act(backend, id),
-          expected as 'unavailable',
-          details,
-        )
+        await refusedWithoutTrace(opened, () => act(backend, id), expected as ErrorCode, details)
       }
     })
 

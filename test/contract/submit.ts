@@ -42,6 +42,7 @@ export function describeSubmit(open: Open): void {
         replays: 0,
         progress: { percent: undefined, message: undefined },
         capabilities: [],
+        budgets: [],
         tags: {},
         endedAttempts: [],
       })

@@ -57,6 +57,14 @@ const fitting: Readonly<Record<string, unknown>> = {
   edges: [{ upstream: local, downstream: local, kind: 'success', name: 'left' }],
   joins: [{ downstream: local, policy: 'quorum', k: 2, remaining: 'cancel' }],
   ...Object.fromEntries(Object.entries(choices).map(([kind, [word]]) => [kind, word])),
+  budget_id: 'team.a_b-1',
+  budget_ids: 'a,b',
+  execution: `0-${local}`,
+  amounts: 'tokens 5,cost:µ$ 0',
+  dimension_limits: 'tokens 5 3,calls - -',
+  hard_limit_action: 'withhold',
+  usage_mode: 'enforce',
+  usage_result: 'hard_breach tokens 9 5 0',
 }
 
 /** Values that do not fit, for each type; numbers come from their bounds. */
@@ -113,6 +121,14 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
   edges: [{}, [{ upstream: local, downstream: local }], [{ upstream: 5 }], Array(1025).fill({})],
   joins: [[{ downstream: local, policy: 'most' }], [{ downstream: local, policy: 'all', k: 0 }]],
   ...Object.fromEntries(Object.keys(choices).map((kind) => [kind, ['', 'else', 5, null]])),
+  budget_ids: ['', 'a,', 'a b', 'a,ü', Array(9).fill('a').join(','), 'x'.repeat(65)],
+  budget_id: ['', 'a b', 'a:b', '{a}', 'ü', 'x'.repeat(65), 5],
+  execution: ['', local, `-${local}`, `12345-${local}`, `0-${local}0`, `0-${local.toUpperCase()}`],
+  amounts: ['', 'a', 'a 1.5', 'a -1', 'a 1,', ' 1', 'a 1 2', 'a|b 1', `a ${2 ** 53}`, 5],
+  dimension_limits: ['a', 'a 1', 'a 1 2', 'a - -,a - -', 'a 1.5 -', 'a - x', 'a 1 - -', 5],
+  hard_limit_action: ['', 'explode'],
+  usage_mode: ['', 'forgive'],
+  usage_result: ['', 'fine', 'ok 1', 'soft_breach a 1 2 1', 'hard_breach a 1 2', 5],
 }
 
 /** Kinds of arguments whose refusal has a code of its own. */

@@ -66,6 +66,7 @@ describe('a snapshot', () => {
       replays: 0,
       progress: { percent: undefined, message: undefined },
       capabilities: [],
+      budgets: [],
       tags: {},
       endedAttempts: [],
     })

@@ -165,6 +165,32 @@ const waits: readonly (Fault & { readonly checker: keyof typeof checkers })[] = 
   },
 ]
 
+const budgets: typeof waits = [
+  {
+    name: 'counts a report again that comes late',
+    checker: 'budgetsConserved',
+    module: 'lib.ledger',
+    before: 'if report.seq <= row.settled then',
+    after: 'if report.seq < 0 then',
+  },
+  {
+    name: 'forgets to settle what a budget counted',
+    checker: 'budgetsConserved',
+    module: 'lib.usage',
+    before: '  save_open(id, left)\n',
+    after: '',
+  },
+  {
+    name: 'lets work begin whose budget is used up',
+    checker: 'budgetsKeepBack',
+    module: 'lib.exhaustion',
+    before: 'keeper = keeper or budget',
+    after: 'keeper = nil',
+  },
+]
+
+const invariants = [...waits, ...budgets]
+
 /** Runs sequences until one of them finds something. */
 async function firstFinding(
   find: (seeds: readonly Seed[]) => Promise<string | undefined>,
@@ -181,7 +207,7 @@ function faultyLibrary({ module, before, after }: Fault) {
   return smallLibrary({ [module]: edited(moduleText(module), before, after) })
 }
 
-it.each([...faults, ...waits])('A library that $name is found out', async (fault) => {
+it.each([...faults, ...invariants])('A library that $name is found out', async (fault) => {
   const server = await startLockstep(faultyLibrary(fault))
   try {
     const found = await firstFinding(async (seeds) => {
@@ -194,7 +220,7 @@ it.each([...faults, ...waits])('A library that $name is found out', async (fault
   }
 })
 
-it.each(waits)('$checker alone finds a library that $name', async (fault) => {
+it.each(invariants)('$checker alone finds a library that $name', async (fault) => {
   const server = await startLockstep(faultyLibrary(fault))
   try {
     const found = await firstFinding(async (seeds) => {

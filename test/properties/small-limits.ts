@@ -11,6 +11,12 @@ const lowered = {
   flowMembersMax: ['flow_members', 14],
   graphChunk: ['graph_chunk', 3],
   workPerCall: ['work_per_call', 4],
+  budgetDimensionsMax: ['budget_dimensions', 5],
+  reservationsMax: ['reservations_max', 3],
+  stoppedPerCall: ['stopped_per_call', 2],
+  admittedPerCall: ['admitted_per_call', 1],
+  usageLogMax: ['usage_log_max', 6],
+  unsettledUsageMax: ['unsettled_usage_max', 4],
 } as const
 
 function limitsText(): string {

@@ -4,6 +4,7 @@ import type { FieldName } from '../../src/persistence/embedded/execution-fields.
 import type { ClaimedRow, SuspendedRow } from '../../src/persistence/generated/operations.ts'
 import type { Dump } from '../support/canonical.ts'
 import { startMs } from '../support/settable-clock.ts'
+import { budgetTimes } from './budgets.ts'
 import type { Choices } from './choices.ts'
 import { waitingTimes } from './waiting.ts'
 
@@ -152,6 +153,7 @@ export class World {
   /** The earliest time from now on at which something happens by itself. */
   nextDueMs(): number | undefined {
     const times = waitingTimes(this.dump, this.records.keys())
+    times.push(...budgetTimes(this.dump))
     for (const fields of this.records.values()) {
       times.push(...dueTimes(fields), ...purgeTimes(fields))
     }

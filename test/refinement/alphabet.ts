@@ -42,6 +42,7 @@ function settles(fence: Fence, nowMs: number): readonly Call[] {
   const failed = { ...base, class: 'transient' as const, failure, random_ppm: 250_000 }
   return [
     { name: 'lease.renew', args: { id, ...fence } },
+    { name: 'lease.check', args: { id, ...fence } },
     { name: 'execution.progress', args: { id, ...fence, percent: 50, note: 'half' } },
     { name: 'execution.complete', args: { ...base, result } },
     { name: 'execution.fail', args: failed },

@@ -11,6 +11,7 @@ const awaitedEvents: ReadonlySet<string> = new Set([
   'skip',
   'withhold',
   'admit',
+  'exhaust',
 ])
 
 /** Ways out that no operation takes: the facts behind them cannot hold there. */
@@ -92,6 +93,7 @@ export const expectedOutcomes: Readonly<Record<string, readonly string[]>> = {
   'execution.purge': ['purged', 'absent', 'execution_not_terminal'],
   'execution.watch': ['ended', 'pending', 'execution_not_found'],
   'lane.set_state': ['changed'],
+  'lease.check': ['held', ...fenced, ...lost],
   'lease.claim': ['claimed', 'empty'],
   'lease.find': ['found'],
   'lease.claim_granted': [

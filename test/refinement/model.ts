@@ -36,7 +36,9 @@ export function copyKeyspace(from: Keyspace): Keyspace {
     }
     to.executions.set(id, copy)
   }
-  for (const name of ['keyed', 'keyring', 'lanes', 'config', 'routes'] as const) {
+  for (const name of [
+    ...(['keyed', 'keyring', 'lanes', 'config', 'routes', 'exhausted', 'admitting'] as const),
+  ]) {
     for (const [key, value] of from[name].entries()) to[name].set(key, value as never)
   }
   for (const [name, set] of Object.entries(from.indexes)) {
@@ -50,6 +52,11 @@ export function copyKeyspace(from: Keyspace): Keyspace {
     }
   }
   to.streams.copyFrom(from.streams)
+  for (const name of ['budgets', 'ledgers', 'holds', 'told', 'usage'] as const)
+    to[name].copyFrom(from[name])
+  for (const name of ['budgetIds', 'budgetTimes', 'unsettled', 'untold'] as const) {
+    copySet(from[name], to[name])
+  }
   copySet(from.listing, to.listing)
   copySet(from.timers, to.timers)
   for (const [lease, id] of from.leases) to.leases.set(lease, id)

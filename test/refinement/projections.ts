@@ -41,6 +41,7 @@ const plain: Submission = {
   tagged: undefined,
   limit: undefined,
   share: undefined,
+  budgets: undefined,
 }
 
 /** What a projection lets pile up; everything that it does not name must not be there at all. */

@@ -67,12 +67,25 @@ describe('The exploration', () => {
       .filter(([name, { reads }]) => !reads && !(name in expectedOutcomes))
       .map(([name]) => name)
     expect(left).toEqual([
+      'budget.attach',
+      'budget.change',
+      'budget.create',
+      'budget.describe',
+      'budget.note',
+      'budget.release',
+      'budget.remove',
+      'budget.reserve',
+      'budget.reset',
+      'budget.told',
       'keyring.rotate',
       'keyring.seed',
       'partition.allow',
       'partition.follow',
       'partition.keep_events',
       'partition.open',
+      'usage.apply',
+      'usage.report',
+      'usage.settle',
     ])
     for (const [name, outcomes] of Object.entries(expectedOutcomes)) {
       const { returns } = operationPlans[name as keyof typeof operationPlans]

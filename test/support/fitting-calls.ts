@@ -73,6 +73,20 @@ export function fittingArguments(
     ...choices,
     frame: [Buffer.from([0, 255])],
     document: [Buffer.from('{}')],
+    budget_id: ['budget', 'none'],
+    budget_ids: ['budget', 'budget,none'],
+    budget_version: [0, 2_000_000_000_000_000],
+    execution: [id],
+    amounts: ['tokens 5', 'tokens 5,calls 1'],
+    dimension_limits: ['', 'tokens 20 10'],
+    hard_limit_action: ['warn', 'fail'],
+    usage_mode: ['record', 'enforce'],
+    usage_result: ['ok'],
+    usage_seq: [7, 2_000_000_000_000_000],
+    usage_settled: [0, 6],
+    partition: [0],
+    reset_ms: [1000],
+    reservation_ms: [1000],
   }
   const args: Record<string, unknown> = {}
   for (const { name: argument, type, optional } of operationPlans[name].args) {

@@ -95,6 +95,7 @@ return op.define({
     "tagged:tag_digests?",
     "limit:word?",
     "share:word?",
+    "budgets:budget_ids?",
   },
   returns = { submitted = { "id:text", "state:text" }, duplicate = { "id:text" } },
   run = function(arg, now_ms)

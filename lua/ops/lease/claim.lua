@@ -3,6 +3,7 @@ local admission = require("lib.admission")
 local cascade = require("lib.cascade")
 local digits = require("lib.digits")
 local due = require("lib.due")
+local exhaustion = require("lib.exhaustion")
 local flow = require("lib.flow")
 local granted = require("lib.granted")
 local keys = require("lib.keys")
@@ -166,26 +167,29 @@ local function candidates(from, count)
   for position, name in ipairs(from.queues) do
     lists[position + 1] = turns.candidates(name, count)
   end
-  local found = merged(lists, count)
+  local found = #lists > 1 and merged(lists, count) or lists[1]
   ids = {}
   for position, candidate in ipairs(found) do
     ids[position] = candidate.id
   end
-  record.prefetch(ids, #found)
+  record.prefetch(ids, count)
   return ids, found
 end
 
--- Whether the claimable work may start; work that its flow or its limit keeps back is put aside.
+-- Whether the claimable work may start; what its flow, its budgets or its limit keep back is put
+-- aside.
 local function is_free(x, now_ms)
-  if x.f.flow == nil or not flow.is_over(x) then
-    return x.f.limit == nil or admission.acquire(x, now_ms)
+  if x.f.flow ~= nil and flow.is_over(x) then
+    if transition.accepts(x, "withhold") then
+      withhold.apply(x, "flow", now_ms)
+    else
+      cascade.cancel(x, now_ms)
+    end
+    return false
+  elseif x.f.budgets ~= nil and exhaustion.stops(x, now_ms) then
+    return false
   end
-  if transition.accepts(x, "withhold") then
-    withhold.apply(x, "flow", now_ms)
-  else
-    cascade.cancel(x, now_ms)
-  end
-  return false
+  return x.f.limit == nil or admission.acquire(x, now_ms)
 end
 
 -- Returns what was claimed, and whether there may be more behind what was withheld.
@@ -217,7 +221,7 @@ local function take(arg, from, now_ms, now_us)
       admission.run(now_ms)
     end
     -- A second round makes up for candidates whose deadline had passed; further ones look behind
-    -- those whose limit has no room.
+    -- what is put aside.
     local is_over = round > 1 and withheld == before_round
   until #rows == arg.count or is_over or withheld >= limits.withheld_per_call
   return rows, withheld >= limits.withheld_per_call
@@ -225,7 +229,7 @@ end
 
 return op.define({
   name = "lease.claim",
-  events = { "claim", "withhold", "admit" },
+  events = { "claim", "withhold", "admit", "exhaust" },
   args = {
     "lanes:lanes",
     "capabilities:capabilities",

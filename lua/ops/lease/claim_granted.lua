@@ -1,6 +1,7 @@
 -- Claim the one execution that a grant reserves: interrupted work, or work whose lease was lost.
 local admission = require("lib.admission")
 local due = require("lib.due")
+local exhaustion = require("lib.exhaustion")
 local flow = require("lib.flow")
 local lease = require("lib.lease")
 local op = require("lib.op")
@@ -51,6 +52,10 @@ return op.define({
     end
     if x.f.grant_id ~= arg.grant_id or x.f.grant_worker ~= arg.worker then
       return op.refuse("invalid_claim_grant", {})
+    end
+    local budget = x.f.budgets ~= nil and arg.of == "runnable" and exhaustion.of(x)
+    if budget then
+      return op.refuse("budget_exhausted", { budget = budget })
     end
     if x.f.limit ~= nil then
       if not admission.allows(x, now_ms) then

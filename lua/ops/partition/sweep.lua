@@ -1,5 +1,7 @@
 -- Do what is due and nobody claims: promotions, deadlines, retention, the feed. Safe at any time.
+local budgets = require("lib.budgets")
 local due = require("lib.due")
+local exhaustion = require("lib.exhaustion")
 local feed = require("lib.feed")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
@@ -8,6 +10,7 @@ local pending = require("lib.pending")
 local purge = require("lib.purge")
 local record = require("lib.record")
 local retire = require("lib.retire")
+local usage = require("lib.usage")
 local wake = require("lib.wake")
 
 local function purge_due(now_ms, count)
@@ -47,7 +50,7 @@ end
 
 return op.define({
   name = "partition.sweep",
-  events = { "promote", "loseLease", "timeOut", "expire", "lapse" },
+  events = { "promote", "loseLease", "timeOut", "expire", "lapse", "admit" },
   args = { "count:sweep_count" },
   returns = {
     swept = {
@@ -56,20 +59,28 @@ return op.define({
       "next_at:int?",
       "next_purge_at:int?",
       "owed_at:int?",
+      "next_budget_at:int?",
+      "next_usage_at:int?",
+      "untold_at:int?",
       "now:int",
     },
   },
   run = function(arg, now_ms)
     local promoted = due.promote(now_ms, arg.count)
     local purged = purge_due(now_ms, arg.count) + retire.due(now_ms, arg.count)
+    budgets.promote(now_ms, arg.count)
+    local more = exhaustion.go_on(now_ms, arg.count)
     wake.forget(now_ms)
     feed.trim(now_ms)
     return op.outcome("swept", {
       promoted = promoted,
       purged = purged,
-      next_at = due.next_at(now_ms),
+      next_at = more and now_ms or due.next_at(now_ms),
       next_purge_at = next_purge(),
       owed_at = next_owed(),
+      next_budget_at = budgets.next_at(),
+      next_usage_at = usage.next_at(),
+      untold_at = budgets.untold_at(),
       now = now_ms,
     })
   end,

@@ -32,6 +32,7 @@ export const eventNames = [
   'complete',
   'delay',
   'dependencyFailed',
+  'exhaust',
   'expire',
   'fail',
   'lapse',

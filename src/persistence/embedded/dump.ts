@@ -1,6 +1,7 @@
 // The whole keyspace in one canonical form, to be compared with what Valkey stores.
 import { fieldTexts } from './execution-fields.ts'
 import type { FrameList } from './frame-list.ts'
+import type { Hashes } from './hashes.ts'
 import type { Keyspace } from './keyspace.ts'
 import { fieldKinds } from './record.ts'
 import type { SortedSet } from './sorted-set.ts'
@@ -40,6 +41,14 @@ export function dumpKeyspace(keyspace: Keyspace): Map<string, DumpedValue> {
   putHash(put, 'keyring', keyspace.keyring.entries())
   putHash(put, 'leases', keyspace.leases.entries())
   putHash(put, 'sleepers', keyspace.sleepers.entries())
+  putHashes(put, 'budget:', keyspace.budgets)
+  putHashes(put, 'ledger:', keyspace.ledgers)
+  putHashes(put, 'holds:', keyspace.holds)
+  putHashes(put, 'usage:', keyspace.usage)
+  putHashes(put, 'told:', keyspace.told)
+  putHash(put, 'exhausted', keyspace.exhausted.entries())
+  const admitting = [...keyspace.admitting.entries()].map(([budget]) => budget)
+  put('admitting', { type: 'set', value: admitting.sort() })
   for (const [lane, required] of keyspace.routes.entries()) {
     put(`routes:${lane}`, { type: 'set', value: [...required].sort() })
   }
@@ -94,6 +103,11 @@ function putIndexes(keyspace: Keyspace, put: Put): void {
   for (const [route, ring] of keyspace.turns.rings) putSortedSet(put, `turns:ready:${route}`, ring)
   putSortedSet(put, 'executions', keyspace.listing)
   putSortedSet(put, 'timers', keyspace.timers)
+  putSortedSet(put, 'budgets', keyspace.budgetIds)
+  putSortedSet(put, 'budget_times', keyspace.budgetTimes)
+  putSortedSet(put, 'unsettled', keyspace.unsettled)
+  putSortedSet(put, 'untold', keyspace.untold)
+  for (const [budget, set] of keyspace.waiters) putSortedSet(put, `budget_waiters:${budget}`, set)
 }
 
 function putLimits({ limits }: Keyspace, put: Put): void {
@@ -140,6 +154,13 @@ function putSortedSet(put: Put, key: string, set: SortedSet): void {
 function putHash(put: Put, key: string, entries: Iterable<[string, string | number]>): void {
   const value = [...entries].map(([field, text]) => [field, String(text)] as const)
   put(key, { type: 'hash', value: value.sort(([a], [b]) => order(a, b)) })
+}
+
+function putHashes(put: Put, prefix: string, hashes: Hashes): void {
+  for (const [name, fields] of hashes.entries()) {
+    const value = [...fields].sort(([a], [b]) => byBytes(a, b))
+    put(`${prefix}${name}`, { type: 'hash', value })
+  }
 }
 
 function putBytes(put: Put, key: string, bytes: Uint8Array | string | undefined): void {

@@ -31,6 +31,8 @@ interface NumberFields {
   replays: number | undefined
   retention_ms: number | undefined
   retries: number | undefined
+  /** 1 once the execution has reported usage. */
+  spent: 1 | undefined
   started_at: number | undefined
   /** 1 while the attempt has an open stream, 0 when there are only closed ones. */
   streamed: 0 | 1 | undefined
@@ -46,6 +48,8 @@ interface NumberFields {
 interface TextFields {
   attempt_type: string | undefined
   block_reason: string | undefined
+  /** Ids of its budgets, joined by commas. */
+  budgets: string | undefined
   capabilities: string | undefined
   class: string | undefined
   flow: string | undefined
@@ -108,6 +112,7 @@ const noNumbers: NumberFields = {
   replays: undefined,
   retention_ms: undefined,
   retries: undefined,
+  spent: undefined,
   started_at: undefined,
   streamed: undefined,
   tagged: undefined,
@@ -121,6 +126,7 @@ const noNumbers: NumberFields = {
 const noTexts: TextFields = {
   attempt_type: undefined,
   block_reason: undefined,
+  budgets: undefined,
   capabilities: undefined,
   class: undefined,
   flow: undefined,

@@ -3,6 +3,7 @@ import { counts as limits } from '../../limits.ts'
 import type { Arguments, Refusal } from '../contract.ts'
 import type { EdgePart, JoinPart, MemberPart } from '../generated/operations.ts'
 import { type CallContext, refuse } from './call-context.ts'
+import { denierOfChildren } from './exhaustion.ts'
 import { checkFence } from './fence.ts'
 import { type Flow, flowState, loadFlow } from './flow.ts'
 import { ranksOf } from './graph-order.ts'
@@ -82,6 +83,9 @@ class Planner {
     if (x.f.flow !== undefined && x.f.flow !== flow) {
       return refuse('execution_in_other_flow', { execution: id, flow: x.f.flow })
     }
+    const budget =
+      this.args.members.length > 0 ? denierOfChildren(this.call.keyspace, x.f) : undefined
+    if (budget !== undefined) return refuse('budget_exhausted', { budget })
     this.plan.parent = x
     this.plan.found.set(id, x)
     return undefined

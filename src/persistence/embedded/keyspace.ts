@@ -4,6 +4,7 @@ import type { ExecutionFields } from './execution-fields.ts'
 import { FeedLog } from './feed-log.ts'
 import { Flows } from './flows.ts'
 import { Hash } from './hash.ts'
+import { Hashes } from './hashes.ts'
 import { LimitTable } from './limit-table.ts'
 import { Execution, type FieldKind, fieldKinds, type StoredExecution } from './record.ts'
 import { ChangeLog, RecordMap } from './record-map.ts'
@@ -60,6 +61,17 @@ export class Keyspace {
   /** Work for later, and such that could not be done. */
   readonly work: Readonly<Record<'backlog' | 'stuck', string[]>> = { backlog: [], stuck: [] }
   readonly limits: LimitTable
+  /** By budget: its fields, what executions used of it, reservations. */
+  readonly budgets: Hashes
+  readonly ledgers: Hashes
+  readonly holds: Hashes
+  /** By budget: which version of it each partition has heard of. */
+  readonly told: Hashes
+  /** What budgets of any partition told this one; whose waiters are being let go. */
+  readonly exhausted: RecordMap<string>
+  readonly admitting: RecordMap<string>
+  /** By execution: what it reported that it used. */
+  readonly usage: Hashes
 
   // What follows from the records.
   readonly indexes: Indexes = {
@@ -82,6 +94,12 @@ export class Keyspace {
   readonly tagged = new Map<string, SortedSet>()
   /** Executions, and buckets of limits by their names. */
   readonly timers = new SortedSet(compareWords)
+  readonly budgetIds = new SortedSet()
+  readonly budgetTimes = new SortedSet()
+  readonly unsettled = new SortedSet()
+  readonly untold = new SortedSet()
+  /** Budget → who waits for it. */
+  readonly waiters = new Map<string, SortedSet>()
   readonly leases = new Map<string, string>()
 
   /** Lane → until when a claim waits for work in it; worth nothing after a restart. */
@@ -99,6 +117,13 @@ export class Keyspace {
     this.streams = new Streams(changes)
     this.flows = new Flows(changes)
     this.limits = new LimitTable(changes)
+    this.budgets = new Hashes('budget:', changes)
+    this.ledgers = new Hashes('ledger:', changes)
+    this.holds = new Hashes('holds:', changes)
+    this.usage = new Hashes('usage:', changes)
+    this.told = new Hashes('told:', changes)
+    this.exhausted = new RecordMap('exhausted', changes)
+    this.admitting = new RecordMap('admitting', changes)
   }
 
   /** A copy of the execution to work on. */

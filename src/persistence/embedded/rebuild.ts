@@ -2,6 +2,7 @@
 import { EngineError } from '../../errors.ts'
 import { leafOf } from '../../machines/table.ts'
 import { parseRetryPolicy } from '../retry-policy.ts'
+import { enterBudget } from './budgets.ts'
 import { absentFields, type ExecutionFields, type FieldName } from './execution-fields.ts'
 import { type PackedFrame, storedFrame } from './frame-list.ts'
 import { parseEdge } from './group.ts'
@@ -20,6 +21,8 @@ import {
 } from './record-codec.ts'
 import { enterTags } from './tags.ts'
 import { enterIndexes } from './transition.ts'
+import { enterUnsettled } from './usage-log.ts'
+import { enterWaiters } from './waiters.ts'
 
 const always: readonly FieldName[] = ['created_at', 'lane', 'state', 'task', 'updated_at']
 const attempted: readonly FieldName[] = ['attempt', 'epoch', 'lease_id', 'started_at', 'worker']
@@ -150,6 +153,17 @@ const loaders: Readonly<Record<string, Load>> = {
     const [bucket, holder] = splitStart(name)
     keyspace.limits.addStart(bucket, holder, readPlace(decodeText(bytes)))
   },
+  'budget:': ({ keyspace }, name, bytes) => keyspace.budgets.load(name, decodeText(bytes)),
+  'ledger:': ({ keyspace }, name, bytes) => keyspace.ledgers.load(name, decodeText(bytes)),
+  'holds:': ({ keyspace }, name, bytes) => keyspace.holds.load(name, decodeText(bytes)),
+  'told:': ({ keyspace }, name, bytes) => keyspace.told.load(name, decodeText(bytes)),
+  exhausted: ({ keyspace }, _name, bytes) => {
+    for (const [budget, text] of decodeHash(bytes)) keyspace.exhausted.set(budget, text)
+  },
+  admitting: ({ keyspace }, _name, bytes) => {
+    for (const [budget, text] of decodeHash(bytes)) keyspace.admitting.set(budget, text)
+  },
+  'usage:': ({ keyspace }, name, bytes) => keyspace.usage.load(name, decodeText(bytes)),
   lanes: ({ keyspace }, _name, bytes) => {
     for (const [lane, state] of decodeHash(bytes)) keyspace.lanes.set(lane, state)
   },
@@ -284,6 +298,32 @@ function openBuckets({ limits, timers }: Keyspace): void {
   }
 }
 
+/** Enters budgets and reports of usage into their indexes. */
+function loadBudgets({ keyspace, fields }: Loaded): void {
+  const { budgets, ledgers, holds, told, usage } = keyspace
+  for (const [kind, hashes] of Object.entries({ ledger: ledgers, holds, told })) {
+    for (const [id] of hashes.entries()) {
+      if (!budgets.has(id)) throw corruption(`${kind}:${id}`, 'belongs to no budget')
+    }
+  }
+  for (const [id, budget] of budgets.entries()) {
+    const isWhole = budget.has('fingerprint') || budget.has('removed')
+    if (!isWhole) throw corruption(`budget:${id}`, 'misses fingerprint')
+    enterBudget(keyspace, id, budget)
+  }
+  for (const [id] of usage.entries()) {
+    try {
+      enterUnsettled(keyspace, id)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw corruption(`usage:${id}`, why, cause)
+    }
+  }
+  for (const [id, { spent }] of fields) {
+    if (spent === 1 && !usage.has(id)) throw corruption(`usage:${id}`, 'is missing')
+  }
+}
+
 /** The keyspace that these records describe, or `corruption` naming the first bad one. */
 export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>): Keyspace {
   const loaded = new Loaded()
@@ -292,6 +332,7 @@ export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>
   verify(loaded)
   joinFeed(loaded)
   loadStreams(loaded)
+  loadBudgets(loaded)
   for (const [id, fields] of loaded.fields) {
     keyspace.executions.set(id, {
       id,
@@ -306,6 +347,7 @@ export function rebuildKeyspace(records: Iterable<readonly [string, Uint8Array]>
     })
     enterIndexes(keyspace, id, fields)
     enterTags(keyspace, keyspace.executions.get(id) as StoredExecution)
+    if (fields.withheld === 'budget') enterWaiters(keyspace, id, fields)
   }
   joinGraphs(loaded)
   openBuckets(keyspace)

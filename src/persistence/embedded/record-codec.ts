@@ -70,6 +70,13 @@ const encoders: Readonly<Record<string, Encode>> = {
     const [bucket, holder] = splitStart(name)
     return limits.starts.get(bucket)?.score(holder)?.toString()
   },
+  'budget:': ({ budgets }, name) => budgets.record(name),
+  'ledger:': ({ ledgers }, name) => ledgers.record(name),
+  'holds:': ({ holds }, name) => holds.record(name),
+  'told:': ({ told }, name) => told.record(name),
+  exhausted: ({ exhausted }) => encodeEntries(exhausted.entries()),
+  admitting: ({ admitting }) => encodeEntries(admitting.entries()),
+  'usage:': ({ usage }, name) => usage.record(name),
   lanes: ({ lanes }) => encodeEntries(lanes.entries()),
   config: ({ config }) => encodeEntries(config.entries()),
   routes: ({ routes }) =>

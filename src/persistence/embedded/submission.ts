@@ -56,6 +56,7 @@ export function acceptSubmission(
   f.retry = args.retry
   f.limit = args.limit
   f.share = args.share
+  f.budgets = args.budgets
   f.tagged = stored.tagged === undefined ? undefined : 1
   f.created_at = nowMs
   f.not_before = notBefore

@@ -11,6 +11,7 @@ import { memberMoved } from './flow.ts'
 import { isRouted, type Keyspace, routeOf } from './keyspace.ts'
 import type { Execution } from './record.ts'
 import { enterLimit, followLifecycle } from './slots.ts'
+import { leaveWaiters } from './waiters.ts'
 
 /** No fact holds. */
 export const noFacts: ReadonlySet<Fact> = new Set()
@@ -165,6 +166,9 @@ export function commit(call: CallContext, x: Execution): void {
   keyspace.storeFields(stored, f)
   move(keyspace, id, f, from, to)
   if (from?.index === 'leased' && to.index !== 'leased') tellHolder(call, x)
+  if (f.budgets !== undefined && from?.index === 'blocked' && to.index !== 'blocked') {
+    leaveWaiters(keyspace, id, f)
+  }
   if (isRouted(to.index)) wake.lane(f.lane, nowMs)
   else if (timedIndexes.has(to.index)) wake.lane(f.lane, to.score)
   if (x.event !== undefined) call.feed.moved({ id, fields: f }, x.event, x.by)

@@ -6,7 +6,7 @@ import type { Execution } from './record.ts'
 import { applyEvent, commit } from './transition.ts'
 
 /** Who has no room for work that is ready, and will let it go. */
-export type Withholder = Extract<EventSource, 'limit' | 'flow'>
+export type Withholder = Extract<EventSource, 'limit' | 'flow' | 'budget'>
 
 /** Keeps claimable work back. */
 export function withhold(call: CallContext, x: Execution, reason: Withholder): void {

@@ -20,13 +20,65 @@ export interface OwedRow { readonly row: string; readonly kind: string; readonly
 
 export interface SuspendedRow { readonly id: string; readonly score: number; readonly reason: string | undefined; readonly suspended_at: string | undefined }
 
-export interface MemberPart { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly limit: string | undefined; readonly share: string | undefined; readonly hold: boolean }
+export interface UnsettledRow { readonly id: string; readonly seq: number; readonly settled: number; readonly budget: string; readonly mode: string; readonly amounts: string; readonly reservation: string | undefined }
+
+export interface NewsRow { readonly budget: string; readonly version: number; readonly action: string | undefined; readonly partition: number }
+
+export interface MemberPart { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly limit: string | undefined; readonly share: string | undefined; readonly budgets: string | undefined; readonly hold: boolean }
 
 export interface EdgePart { readonly upstream: string; readonly downstream: string; readonly kind: Choice<'edge_kind'>; readonly name: string | undefined }
 
 export interface JoinPart { readonly downstream: string; readonly policy: Choice<'join_policy'>; readonly k: number | undefined; readonly remaining: Choice<'join_remaining'> | undefined; readonly impossible: Choice<'join_impossible'> | undefined; readonly collect: Choice<'join_collect'> | undefined }
 
 export interface Operations {
+  'budget.attach': {
+    readonly args: { readonly budget: string; readonly partition: number }
+    readonly answer: { readonly outcome: 'attached'; readonly version: number; readonly action: string | undefined }
+  }
+  'budget.change': {
+    readonly args: { readonly budget: string; readonly dimensions: string; readonly on_hard: string | undefined }
+    readonly answer: { readonly outcome: 'changed'; readonly untold: boolean }
+  }
+  'budget.create': {
+    readonly args: { readonly budget: string; readonly fingerprint: string; readonly dimensions: string; readonly on_hard: string; readonly scope: string | undefined; readonly reset_ms: number | undefined }
+    readonly answer: { readonly outcome: 'created';  } | { readonly outcome: 'exists';  }
+  }
+  'budget.describe': {
+    readonly args: { readonly budget: string }
+    readonly answer: { readonly outcome: 'found'; readonly fields: Readonly<Record<string, string>> } | { readonly outcome: 'absent';  }
+  }
+  'budget.list': {
+    readonly args: { readonly after: string | undefined; readonly count: number }
+    readonly answer: { readonly outcome: 'listed'; readonly ids: readonly string[]; readonly more: boolean }
+  }
+  'budget.note': {
+    readonly args: { readonly budget: string; readonly version: number; readonly action: string | undefined }
+    readonly answer: { readonly outcome: 'noted'; readonly version: number; readonly replayed: boolean }
+  }
+  'budget.release': {
+    readonly args: { readonly budget: string; readonly execution: string }
+    readonly answer: { readonly outcome: 'released'; readonly amounts: string; readonly untold: boolean }
+  }
+  'budget.remove': {
+    readonly args: { readonly budget: string }
+    readonly answer: { readonly outcome: 'removed'; readonly untold: boolean } | { readonly outcome: 'absent';  }
+  }
+  'budget.reserve': {
+    readonly args: { readonly budget: string; readonly execution: string; readonly reservation: string; readonly amounts: string; readonly ttl_ms: number }
+    readonly answer: { readonly outcome: 'reserved'; readonly expires_at: number; readonly replayed: boolean } | { readonly outcome: 'hard_breach'; readonly dimension: string; readonly current: number; readonly limit: number }
+  }
+  'budget.reset': {
+    readonly args: { readonly budget: string; readonly reset_id: string }
+    readonly answer: { readonly outcome: 'reset'; readonly generation: number; readonly next_reset_at: number | undefined; readonly replayed: boolean; readonly untold: boolean }
+  }
+  'budget.told': {
+    readonly args: { readonly budget: string; readonly partition: number; readonly version: number }
+    readonly answer: { readonly outcome: 'told';  }
+  }
+  'budget.untold': {
+    readonly args: { readonly count: number }
+    readonly answer: { readonly outcome: 'listed'; readonly news: readonly NewsRow[] }
+  }
   'edge.describe': {
     readonly args: { readonly flow: string; readonly upstream: string; readonly downstream: string }
     readonly answer: { readonly outcome: 'found'; readonly edges: readonly EdgeRow[] } | { readonly outcome: 'absent';  }
@@ -92,7 +144,7 @@ export interface Operations {
     readonly answer: { readonly outcome: 'resumed'; readonly state: string; readonly replayed: boolean }
   }
   'execution.submit': {
-    readonly args: { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array | undefined; readonly key: string | undefined; readonly fingerprint: string | undefined; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly limit: string | undefined; readonly share: string | undefined }
+    readonly args: { readonly id: string; readonly lane: string; readonly task: string; readonly input: Uint8Array | undefined; readonly key: string | undefined; readonly fingerprint: string | undefined; readonly not_before: number | undefined; readonly delay_ms: number | undefined; readonly priority: number | undefined; readonly deadline_at: number | undefined; readonly deadline_ms: number | undefined; readonly attempt_timeout_ms: number | undefined; readonly retention_ms: number | undefined; readonly reclaims_max: number | undefined; readonly capabilities: string | undefined; readonly retry: string | undefined; readonly tags: string | undefined; readonly tagged: string | undefined; readonly limit: string | undefined; readonly share: string | undefined; readonly budgets: string | undefined }
     readonly answer: { readonly outcome: 'submitted'; readonly id: string; readonly state: string } | { readonly outcome: 'duplicate'; readonly id: string }
   }
   'execution.suspend': {
@@ -162,6 +214,10 @@ export interface Operations {
   'lane.set_state': {
     readonly args: { readonly lane: string; readonly state: string }
     readonly answer: { readonly outcome: 'changed'; readonly from: string | undefined }
+  }
+  'lease.check': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number }
+    readonly answer: { readonly outcome: 'held';  }
   }
   'lease.claim': {
     readonly args: { readonly lanes: string; readonly capabilities: string; readonly kinds: string; readonly count: number; readonly worker: string; readonly lease_id: string; readonly lease_ms: number; readonly sleep_ms: number | undefined }
@@ -265,7 +321,7 @@ export interface Operations {
   }
   'partition.sweep': {
     readonly args: { readonly count: number }
-    readonly answer: { readonly outcome: 'swept'; readonly promoted: number; readonly purged: number; readonly next_at: number | undefined; readonly next_purge_at: number | undefined; readonly owed_at: number | undefined; readonly now: number }
+    readonly answer: { readonly outcome: 'swept'; readonly promoted: number; readonly purged: number; readonly next_at: number | undefined; readonly next_purge_at: number | undefined; readonly owed_at: number | undefined; readonly next_budget_at: number | undefined; readonly next_usage_at: number | undefined; readonly untold_at: number | undefined; readonly now: number }
   }
   'signal.deliver': {
     readonly args: { readonly id: string; readonly attempt: number; readonly waitpoint: string; readonly kid: string; readonly signal: string; readonly digest: string; readonly name: string | undefined; readonly category: string; readonly source: string; readonly identity: string; readonly correlation: string; readonly encoding: string; readonly key: string | undefined; readonly created_at: number | undefined; readonly payload: Uint8Array | undefined }
@@ -299,6 +355,26 @@ export interface Operations {
     readonly args: { readonly id: string; readonly attempt: number; readonly after: number; readonly count: number; readonly wait_ms: number }
     readonly answer: { readonly outcome: 'found'; readonly frames: readonly Uint8Array[]; readonly next: number; readonly more: boolean; readonly count: number; readonly over: boolean; readonly closed: string | undefined; readonly first: number | undefined }
   }
+  'usage.apply': {
+    readonly args: { readonly budget: string; readonly execution: string; readonly seq: number; readonly settled: number; readonly mode: string; readonly amounts: string; readonly reservation: string | undefined }
+    readonly answer: { readonly outcome: 'applied'; readonly result: string; readonly replayed: boolean; readonly untold: boolean } | { readonly outcome: 'forgotten';  }
+  }
+  'usage.report': {
+    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly key: string; readonly budget: string; readonly mode: string; readonly amounts: string; readonly reservation: string | undefined; readonly here: number | undefined }
+    readonly answer: { readonly outcome: 'reported'; readonly result: string; readonly replayed: boolean; readonly untold: boolean } | { readonly outcome: 'logged'; readonly seq: number; readonly settled: number; readonly replayed: boolean }
+  }
+  'usage.settle': {
+    readonly args: { readonly id: string; readonly seq: number; readonly result: string | undefined }
+    readonly answer: { readonly outcome: 'settled'; readonly replayed: boolean }
+  }
+  'usage.totals': {
+    readonly args: { readonly id: string }
+    readonly answer: { readonly outcome: 'found'; readonly totals: Readonly<Record<string, string>>; readonly unsettled: number }
+  }
+  'usage.unsettled': {
+    readonly args: { readonly count: number }
+    readonly answer: { readonly outcome: 'listed'; readonly reports: readonly UnsettledRow[] }
+  }
   'waitpoint.close': {
     readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly waitpoint: string; readonly why: string }
     readonly answer: { readonly outcome: 'closed'; readonly replayed: boolean }
@@ -316,6 +392,391 @@ export interface Operations {
 type Plans = Readonly<Record<keyof Operations, OperationPlan>>
 
 export const operationPlans: Plans = {
+  "budget.attach": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "partition",
+        "type": "partition",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "attached": [
+        {
+          "name": "version",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "action",
+          "type": "text",
+          "optional": true
+        }
+      ]
+    }
+  },
+  "budget.change": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "dimensions",
+        "type": "dimension_limits",
+        "optional": false
+      },
+      {
+        "name": "on_hard",
+        "type": "hard_limit_action",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "changed": [
+        {
+          "name": "untold",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "budget.create": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "fingerprint",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "dimensions",
+        "type": "dimension_limits",
+        "optional": false
+      },
+      {
+        "name": "on_hard",
+        "type": "hard_limit_action",
+        "optional": false
+      },
+      {
+        "name": "scope",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "reset_ms",
+        "type": "reset_ms",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "created": [],
+      "exists": []
+    }
+  },
+  "budget.describe": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "found": [
+        {
+          "name": "fields",
+          "type": "map",
+          "optional": false
+        }
+      ],
+      "absent": []
+    }
+  },
+  "budget.list": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "after",
+        "type": "budget_id",
+        "optional": true
+      },
+      {
+        "name": "count",
+        "type": "page_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "listed": [
+        {
+          "name": "ids",
+          "type": "list",
+          "optional": false
+        },
+        {
+          "name": "more",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "budget.note": {
+    "events": [
+      "admit"
+    ],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "version",
+        "type": "budget_version",
+        "optional": false
+      },
+      {
+        "name": "action",
+        "type": "hard_limit_action",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "noted": [
+        {
+          "name": "version",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "budget.release": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "execution",
+        "type": "execution",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "released": [
+        {
+          "name": "amounts",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "untold",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "budget.remove": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "removed": [
+        {
+          "name": "untold",
+          "type": "flag",
+          "optional": false
+        }
+      ],
+      "absent": []
+    }
+  },
+  "budget.reserve": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "execution",
+        "type": "execution",
+        "optional": false
+      },
+      {
+        "name": "reservation",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "amounts",
+        "type": "amounts",
+        "optional": false
+      },
+      {
+        "name": "ttl_ms",
+        "type": "reservation_ms",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "reserved": [
+        {
+          "name": "expires_at",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ],
+      "hard_breach": [
+        {
+          "name": "dimension",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "current",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "limit",
+          "type": "int",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "budget.reset": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "reset_id",
+        "type": "word",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "reset": [
+        {
+          "name": "generation",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "next_reset_at",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "untold",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "budget.told": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "partition",
+        "type": "partition",
+        "optional": false
+      },
+      {
+        "name": "version",
+        "type": "budget_version",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "told": []
+    }
+  },
+  "budget.untold": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "count",
+        "type": "page_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "listed": [
+        {
+          "name": "news",
+          "type": "news",
+          "optional": false
+        }
+      ]
+    }
+  },
   "edge.describe": {
     "events": [],
     "reads": true,
@@ -1024,6 +1485,11 @@ export const operationPlans: Plans = {
       {
         "name": "share",
         "type": "word",
+        "optional": true
+      },
+      {
+        "name": "budgets",
+        "type": "budget_ids",
         "optional": true
       }
     ],
@@ -1775,11 +2241,41 @@ export const operationPlans: Plans = {
       ]
     }
   },
+  "lease.check": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "lease_id",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "epoch",
+        "type": "epoch",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "held": []
+    }
+  },
   "lease.claim": {
     "events": [
       "claim",
       "withhold",
-      "admit"
+      "admit",
+      "exhaust"
     ],
     "reads": false,
     "args": [
@@ -2737,7 +3233,8 @@ export const operationPlans: Plans = {
       "loseLease",
       "timeOut",
       "expire",
-      "lapse"
+      "lapse",
+      "admit"
     ],
     "reads": false,
     "args": [
@@ -2771,6 +3268,21 @@ export const operationPlans: Plans = {
         },
         {
           "name": "owed_at",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "next_budget_at",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "next_usage_at",
+          "type": "int",
+          "optional": true
+        },
+        {
+          "name": "untold_at",
           "type": "int",
           "optional": true
         },
@@ -3286,6 +3798,234 @@ export const operationPlans: Plans = {
           "name": "first",
           "type": "int",
           "optional": true
+        }
+      ]
+    }
+  },
+  "usage.apply": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "execution",
+        "type": "execution",
+        "optional": false
+      },
+      {
+        "name": "seq",
+        "type": "usage_seq",
+        "optional": false
+      },
+      {
+        "name": "settled",
+        "type": "usage_settled",
+        "optional": false
+      },
+      {
+        "name": "mode",
+        "type": "usage_mode",
+        "optional": false
+      },
+      {
+        "name": "amounts",
+        "type": "amounts",
+        "optional": false
+      },
+      {
+        "name": "reservation",
+        "type": "digest",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "applied": [
+        {
+          "name": "result",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "untold",
+          "type": "flag",
+          "optional": false
+        }
+      ],
+      "forgotten": []
+    }
+  },
+  "usage.report": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "attempt",
+        "type": "index",
+        "optional": false
+      },
+      {
+        "name": "lease_id",
+        "type": "word",
+        "optional": false
+      },
+      {
+        "name": "epoch",
+        "type": "epoch",
+        "optional": false
+      },
+      {
+        "name": "key",
+        "type": "digest",
+        "optional": false
+      },
+      {
+        "name": "budget",
+        "type": "budget_id",
+        "optional": false
+      },
+      {
+        "name": "mode",
+        "type": "usage_mode",
+        "optional": false
+      },
+      {
+        "name": "amounts",
+        "type": "amounts",
+        "optional": false
+      },
+      {
+        "name": "reservation",
+        "type": "digest",
+        "optional": true
+      },
+      {
+        "name": "here",
+        "type": "partition",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "reported": [
+        {
+          "name": "result",
+          "type": "text",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        },
+        {
+          "name": "untold",
+          "type": "flag",
+          "optional": false
+        }
+      ],
+      "logged": [
+        {
+          "name": "seq",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "settled",
+          "type": "int",
+          "optional": false
+        },
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "usage.settle": {
+    "events": [],
+    "reads": false,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      },
+      {
+        "name": "seq",
+        "type": "usage_seq",
+        "optional": false
+      },
+      {
+        "name": "result",
+        "type": "usage_result",
+        "optional": true
+      }
+    ],
+    "returns": {
+      "settled": [
+        {
+          "name": "replayed",
+          "type": "flag",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "usage.totals": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "id",
+        "type": "id",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "found": [
+        {
+          "name": "totals",
+          "type": "map",
+          "optional": false
+        },
+        {
+          "name": "unsettled",
+          "type": "int",
+          "optional": false
+        }
+      ]
+    }
+  },
+  "usage.unsettled": {
+    "events": [],
+    "reads": true,
+    "args": [
+      {
+        "name": "count",
+        "type": "page_count",
+        "optional": false
+      }
+    ],
+    "returns": {
+      "listed": [
+        {
+          "name": "reports",
+          "type": "unsettled",
+          "optional": false
         }
       ]
     }
@@ -3836,6 +4576,65 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
       "type": "text",
       "optional": true
     }
+  ],
+  "unsettled": [
+    {
+      "name": "id",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "seq",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "settled",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "budget",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "mode",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "amounts",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "reservation",
+      "type": "text",
+      "optional": true
+    }
+  ],
+  "news": [
+    {
+      "name": "budget",
+      "type": "text",
+      "optional": false
+    },
+    {
+      "name": "version",
+      "type": "int",
+      "optional": false
+    },
+    {
+      "name": "action",
+      "type": "text",
+      "optional": true
+    },
+    {
+      "name": "partition",
+      "type": "int",
+      "optional": false
+    }
   ]
 }
 
@@ -3929,6 +4728,11 @@ export const partPlans: Readonly<Record<string, RowPlan>> = {
     {
       "name": "share",
       "type": "word",
+      "optional": true
+    },
+    {
+      "name": "budgets",
+      "type": "budget_ids",
       "optional": true
     },
     {

@@ -62,6 +62,70 @@ const zeros = '0'.repeat(26)
 const member = { id: zeros, lane: 'lane', task: 'task', input: Buffer.alloc(1), hold: false }
 const edge = { upstream: zeros, downstream: zeros, kind: 'success' }
 const join = { downstream: zeros, policy: 'all' }
+/** Texts on both sides of the borders of lists of amounts and limits. */
+const amountEdges = (() => {
+  const most = Number.MAX_SAFE_INTEGER
+  const many = (count: number, item: string) =>
+    Array.from({ length: count }, (_, place) => `d${place} ${item}`).join(',')
+  const named = ['a 1', 'a 1,a 1', 'a 1,b 2', `a ${most}`, `a ${most + 1}`, `a ${most},a 1`]
+  return {
+    amounts: [
+      ...['', 'a', ' 1', 'a ', 'a  1', 'a 1 ', ' a 1', 'a 1 2', 'a 1,', ',a 1', 'a 1,,b 1', 'a -1'],
+      ...['a 1.5', 'a 1e3', 'a 0x1', 'a +1', 'a 007', `a ${'0'.repeat(16)}`, `a ${'0'.repeat(17)}`],
+      ...['a|b 1', 'ä 1', 'a\u0000b 1', 'a\tb 1', '__proto__ 1', 'a:b 1', ...named],
+      ...[31, 32, 33].map((count) => many(count, '1')),
+      ...[64, 65].map((length) => `${'x'.repeat(length)} 1`),
+    ],
+    dimension_limits: [
+      ...[
+        '',
+        'a',
+        'a 1',
+        'a - -',
+        'a 1 -',
+        'a - 1',
+        'a 1 1',
+        'a 1 2',
+        'a 2 1',
+        'a 1 1 1',
+        'a  1 1',
+      ],
+      ...['a - -,a - -', 'a - -,', ',a - -', 'a -- -', 'a 1.5 -', 'a - 1e3', 'a|b - -', 'ä - -'],
+      ...[`a ${most} -`, `a ${most + 1} -`, `a - ${most + 1}`, '__proto__ - -', 'a 007 7', 'a x -'],
+      ...[63, 64, 65].map((count) => many(count, '- -')),
+      ...[64, 65].map((length) => `${'x'.repeat(length)} - -`),
+    ],
+    usage_result: [
+      ...[
+        '',
+        'ok',
+        'ok ',
+        'ok 1',
+        'OK',
+        'fine',
+        'soft_breach',
+        'soft_breach a 1 2',
+        'hard_breach a 1 2',
+      ],
+      ...[
+        'soft_breach a 1 2 1',
+        'hard_breach a 1 2 0',
+        'hard_breach a 1 2 1',
+        'hard_breach a 1 2 2',
+      ],
+      ...[
+        'hard_breach a,b 1 2 1',
+        'hard_breach a -1 2 1',
+        'hard_breach a 1 x 1',
+        'soft_breach a|b 1 2',
+      ],
+      ...[`soft_breach a ${most} 1`, `soft_breach a ${most + 1} 1`, 'hard_breach  1 2 1'],
+      ...[64, 65].map((length) => `soft_breach ${'x'.repeat(length)} 1 1`),
+    ],
+  }
+})()
+
+const budgetIds = ['', 'b', 'B_.-9', 'a b', 'a:b', 'ü', '{b}', 'b'.repeat(64), 'b'.repeat(65)]
 
 /** Values on both sides of every border that a type has. */
 const edges: Readonly<Record<string, readonly unknown[]>> = {
@@ -147,6 +211,24 @@ const edges: Readonly<Record<string, readonly unknown[]>> = {
   ...Object.fromEntries(
     Object.entries(choices).map(([kind, known]) => [kind, [...known, '', 'else', ' all']]),
   ),
+  ...amountEdges,
+  budget_id: budgetIds,
+  budget_ids: [
+    ...budgetIds,
+    ...['a,b', 'a,', ',a', 'a,,b', 'a, b', list(8), list(9), list(8, 64), `${list(7, 64)},ü`],
+  ],
+  execution: [
+    ...['', '0'.repeat(26), `0-${'0'.repeat(26)}`, `-${'0'.repeat(26)}`, `0-${'0'.repeat(25)}`],
+    ...[`1023-${'0'.repeat(26)}`, `10230-${'0'.repeat(26)}`, `0-${'0'.repeat(27)}`],
+    ...[
+      `0--${'0'.repeat(25)}`,
+      `x-${'0'.repeat(26)}`,
+      `0-${'u'.repeat(26)}`,
+      `00-${'0'.repeat(26)}`,
+    ],
+  ],
+  hard_limit_action: ['', 'warn', 'fail', 'withhold', 'deny_children', 'Warn', 'warn ', 'suspend'],
+  usage_mode: ['', 'record', 'enforce', 'Record', 'record ', 'r'],
 }
 
 function pointId(mark: unknown): string {

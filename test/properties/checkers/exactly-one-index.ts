@@ -7,6 +7,9 @@ import type { Performed } from './performed.ts'
 
 const routed = new Set(['ready', 'resumed', 'reclaimable'])
 
+/** What is about no execution: segments of the feed, budgets and reports to them. */
+const others = new Set(['segments', 'budgets', 'budget_times', 'unsettled', 'untold'])
+
 /** What stands in these is not about one execution each. */
 const ofLimits = /^((slots|starts|waiters|turns):|owed$)/
 
@@ -53,6 +56,10 @@ function expectedRows({ after }: Performed): Map<string, number | undefined> {
     if (fields.flow !== undefined) rows.set(`members:${fields.flow} ${id}`, 0)
     for (const digest of tagsOf(after.dump.get(`tagged:${id}`))) rows.set(`tag:${digest} ${id}`, 0)
     if (fields.ended_at !== undefined) continue
+    const waitsFor = fields.withheld === 'budget' ? (fields.budgets ?? '').split(',') : []
+    for (const budget of waitsFor) {
+      rows.set(`budget_waiters:${budget} ${id}`, Number(fields.created_at))
+    }
     const timer = earliest(
       fields.deadline_at,
       fields.grant_until,
@@ -75,8 +82,8 @@ export function exactlyOneIndex(performed: Performed): string | undefined {
   const expected = expectedRows(performed)
   let found = 0
   for (const [key, { type, value }] of performed.after.dump) {
-    // Where the segments of the feed begin is about no execution; limits have their own checker.
-    if (type !== 'zset' || key === 'segments' || ofLimits.test(key)) continue
+    // Limits have their own checker.
+    if (type !== 'zset' || others.has(key) || ofLimits.test(key)) continue
     for (const [member, score] of value) {
       if (key === 'timers' && member.startsWith('|')) continue
       found += 1

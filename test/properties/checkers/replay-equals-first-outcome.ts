@@ -15,13 +15,13 @@ export function replayEqualsFirstOutcome(performed: Performed): string | undefin
 /** Operations whose repetition says in other words that it was done before. */
 const otherWords: Readonly<Record<string, readonly string[]>> = {
   submitted: ['duplicate'],
-  created: ['exists'],
   purged: ['absent'],
   accepted: ['duplicate'],
   seeded: ['present'],
   removed: ['absent'],
   // Whoever was queued may be admitted by the very call.
   queued: ['admitted'],
+  created: ['exists', 'created'],
   // Where it was the last reclaim that was allowed, losing the lease has ended the execution.
   revoked: ['already_lost', 'execution_not_active'],
   // Noticing that a grant has lapsed removes it.
@@ -33,12 +33,19 @@ const wordOf = (answer: Answered): string =>
 
 /** What the answer must be, but for the marks of a repetition. */
 function repeated(answer: Answered): object {
-  const { replayed: _, repeated: __, ...facts } = answer as Answered & Record<string, unknown>
+  const {
+    replayed: _,
+    repeated: __,
+    untold: ___,
+    ...facts
+  } = answer as Answered & Record<string, unknown>
   // Which key was replaced, and how many were forgotten, is told to the call that did it.
   if (answer.outcome === 'rotated') return { outcome: 'rotated' }
   // What it added is told to the call that did it; what follows goes on after the answer.
-  if (answer.outcome === 'applied') return { outcome: 'applied', members: answer.members }
+  if ('linked' in answer) return { outcome: answer.outcome, members: answer.members }
   if ('policy' in answer) return { outcome: answer.outcome, policy: answer.policy }
+  // What was taken back is told to the call that did it.
+  if (answer.outcome === 'released') return { outcome: 'released' }
   // Where the call found the execution: the second time, where the first one left it.
   return 'from' in facts ? { ...facts, from: undefined } : facts
 }
@@ -57,9 +64,13 @@ const partly: ReadonlySet<OperationName> = new Set([
   'limit.owed',
 ])
 
-/** A sweep does a part of the work each time; a frame without a number is one more frame. */
-function doesMore({ name, args }: Performed['call']): boolean {
-  return partly.has(name) || ('seq' in args && args.seq === undefined)
+/**
+ * Some do a part of the work each time, and so does a claim that asks to come back at once; a frame
+ * without a number is one more frame.
+ */
+function doesMore({ name, args }: Performed['call'], first: Answered): boolean {
+  const isHalf = first.outcome === 'empty' && first.next_at === first.now
+  return partly.has(name) || isHalf || ('seq' in args && args.seq === undefined)
 }
 
 /** A suspension whose time was over from the start ends with the next call. */
@@ -71,7 +82,7 @@ function isOverdue({ call, nowMs, before }: Performed): boolean {
 function repeatProblem(performed: Performed): string | undefined {
   const { call, answer, before, after, earlier, isAgain } = performed
   const first = earlier.at(-1)
-  if (!isAgain || first === undefined || doesMore(call)) return undefined
+  if (!isAgain || first === undefined || doesMore(call, first.answer)) return undefined
   if (withoutSleepers(before) !== withoutSleepers(after) && !isOverdue(performed)) {
     return `${call.name} again changed something`
   }

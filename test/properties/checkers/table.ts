@@ -1,4 +1,6 @@
 // All checkers, by name.
+import { budgetsConserved } from './budgets-conserved.ts'
+import { budgetsKeepBack } from './budgets-keep-back.ts'
 import { closedStaysClosed } from './closed-stays-closed.ts'
 import { conditionTruth } from './condition-truth.ts'
 import { exactlyOneIndex } from './exactly-one-index.ts'
@@ -30,4 +32,6 @@ export const checkers: Readonly<Record<string, Checker>> = {
   wakeUpNeverLost,
   slotsInStep,
   ringsInStep,
+  budgetsConserved,
+  budgetsKeepBack,
 }

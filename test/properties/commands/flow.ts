@@ -59,6 +59,7 @@ function member(choices: Choices, id: string): MemberPart {
     tagged: choices.optional([`${digestOf('n')}${digestOf('v')}`], 6),
     limit: choices.optional(limitNames, 8),
     share: choices.optional(shares, 8),
+    budgets: choices.optional(['b1', 'b1,b2'], 8),
     hold: choices.rarely(5),
   }
 }

@@ -89,6 +89,7 @@ export function submit(choices: Choices, world: World): Step[] {
     share: choices.optional(shares, 2),
     tags: choices.optional(['{}', '{"ü":"\u0000ÿ"}'], 4),
     tagged: choices.optional(tagged, 3),
+    budgets: choices.optional(['b1', 'b1,b2', 'b3'], 2),
     input: someBytes(choices, choices.one([3, 0, 40, 1024, 1025, 3000])),
   }
   return [{ step: 'call', call: { name: 'execution.submit', args } }]

@@ -1,6 +1,21 @@
 // Every kind of command and how often it comes.
 import type { Choices } from '../choices.ts'
 import type { Step, World } from '../world.ts'
+import {
+  describeBudget,
+  exhaustGranted,
+  floodUsage,
+  keepBack,
+  lookAtUsage,
+  makeBudget,
+  manageBudget,
+  relayUsage,
+  removeUntold,
+  reportUsage,
+  reserve,
+  reserveMany,
+  tellBudget,
+} from './budget.ts'
 import { followEvents, keepEvents, manyEvents, readEvents } from './feed.ts'
 import {
   applyGraph,
@@ -174,6 +189,19 @@ const weights: readonly (readonly [number, Command])[] = [
   [3, drain],
   [1, whenFlowing(purgeFlow)],
   [5, whenFlowing(lookAtFlows)],
+  [5, makeBudget],
+  [5, manageBudget],
+  [12, whenHeld(reportUsage)],
+  [2, whenHeld(floodUsage)],
+  [10, whenKnown(relayUsage)],
+  [5, whenHeld(reserve)],
+  [3, describeBudget],
+  [10, tellBudget],
+  [8, keepBack],
+  [2, removeUntold],
+  [2, whenHeld(reserveMany)],
+  [3, whenKnown(exhaustGranted)],
+  [3, whenHeld(lookAtUsage)],
 ]
 
 /** Each command as often as its weight says. */

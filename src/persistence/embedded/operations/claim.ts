@@ -6,6 +6,7 @@ import { acquire, runAdmissions } from '../admission.ts'
 import type { CallContext } from '../call-context.ts'
 import { cancelMember } from '../cascade.ts'
 import { applyDue, nextDueMs, promote } from '../due.ts'
+import { stopsWork } from '../exhaustion.ts'
 import { isFlowOver } from '../flow.ts'
 import { type Keyspace, routeOf } from '../keyspace.ts'
 import { claimedRow, grantLease } from '../lease.ts'
@@ -147,12 +148,15 @@ function candidates(
   return merged([found, ...lists], count)
 }
 
-/** Whether claimable work may start; what its flow or its limit keeps back is put aside. */
+/** Whether claimable work may start; what its flow, its budgets or its limit keep back is not. */
 function isFree(call: CallContext, x: Execution): boolean {
-  if (!isFlowOver(call, x)) return x.f.limit === undefined || acquire(call, x)
-  if (accepts(x, 'withhold')) withhold(call, x, 'flow')
-  else cancelMember(call, x)
-  return false
+  if (isFlowOver(call, x)) {
+    if (accepts(x, 'withhold')) withhold(call, x, 'flow')
+    else cancelMember(call, x)
+    return false
+  }
+  if (x.f.budgets !== undefined && stopsWork(call, x)) return false
+  return x.f.limit === undefined || acquire(call, x)
 }
 
 /** What was claimed, and whether there may be more behind what was withheld. */

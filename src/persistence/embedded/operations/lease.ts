@@ -5,6 +5,7 @@ import { acquire, allows } from '../admission.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { loadDue, loseLease } from '../due.ts'
 import type { ExecutionFields } from '../execution-fields.ts'
+import { exhaustionOf } from '../exhaustion.ts'
 import { checkFence, notActive, staleLease } from '../fence.ts'
 import { isFlowOver } from '../flow.ts'
 import { claimedRow, grantLease } from '../lease.ts'
@@ -76,12 +77,22 @@ export function claimGranted(
   if (f.grant_id !== args.grant_id || f.grant_worker !== args.worker) {
     return refuse('invalid_claim_grant')
   }
+  const keeper = args.of === 'runnable' ? exhaustionOf(call.keyspace, f) : undefined
+  if (keeper !== undefined) return refuse('budget_exhausted', { budget: keeper.budget })
   if (f.limit !== undefined) {
     if (!allows(call, x)) return refuse('limit_reached', { limit: f.limit })
     acquire(call, x)
   }
   grantLease(call, x, leaseId, args)
   return { outcome: 'claimed', rows: [claimedRow(x.stored)], replayed: false }
+}
+
+export function checkLease(
+  call: CallContext,
+  args: Arguments<'lease.check'>,
+): Answer<'lease.check'> {
+  const checked = checkFence(call, args)
+  return 'refusal' in checked ? checked.refusal : { outcome: 'held' }
 }
 
 export function renew(call: CallContext, args: Arguments<'lease.renew'>): Answer<'lease.renew'> {

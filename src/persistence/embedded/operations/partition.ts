@@ -1,8 +1,10 @@
 // The partition as a whole: opening it, paging through it, and doing what nobody claims.
 import { noDeadlineScore } from '../../../limits.ts'
 import type { Answer, Arguments } from '../../contract.ts'
+import { promoteBudgets } from '../budgets.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { nextDueMs, promote } from '../due.ts'
+import { goOnAdmitting } from '../exhaustion.ts'
 import type { Keyspace } from '../keyspace.ts'
 import { purge } from '../purge.ts'
 import { retireDue } from '../retire.ts'
@@ -54,15 +56,20 @@ export function sweep(
   const { keyspace, nowMs } = call
   const promoted = promote(call, count)
   const purged = purgeDue(call, count) + retireDue(call, count)
+  promoteBudgets(call, count)
+  const more = goOnAdmitting(call, count)
   call.wake.forget(nowMs)
   call.feed.trim()
   return {
     outcome: 'swept',
     promoted,
     purged,
-    next_at: nextDueMs(call),
+    next_at: more ? nowMs : nextDueMs(call),
     next_purge_at: nextPurgeMs(keyspace),
     owed_at: keyspace.limits.owed.firstScore(),
+    next_budget_at: keyspace.budgetTimes.firstScore(),
+    next_usage_at: keyspace.unsettled.firstScore(),
+    untold_at: keyspace.untold.firstScore(),
     now: nowMs,
   }
 }

@@ -1,6 +1,20 @@
 // Every operation by its name: one that is missing here does not compile.
 import type { Answer, Arguments, OperationName } from '../../contract.ts'
 import type { CallContext } from '../call-context.ts'
+import {
+  attachBudget,
+  budgetTold,
+  changeBudget,
+  createBudget,
+  describeBudget,
+  listBudgets,
+  noteOfBudget,
+  releaseBudget,
+  removeBudget,
+  reserveBudget,
+  resetBudget,
+  untoldNews,
+} from './budget.ts'
 import { claim, findGranted } from './claim.ts'
 import { describeEdge, flowOfExecution, listEdges, readInputs } from './edge.ts'
 import { followEvents, keepEvents, readEvents } from './feed.ts'
@@ -17,7 +31,7 @@ import {
 } from './flow.ts'
 import { readKeyring, rotateKeyring, seedKeyring } from './keyring.ts'
 import { listLanes, setLaneState } from './lane.ts'
-import { claimGranted, grant, renew, revoke } from './lease.ts'
+import { checkLease, claimGranted, grant, renew, revoke } from './lease.ts'
 import { describeLimit, listLimits, pauseLimit, removeLimit, setLimit } from './limit.ts'
 import { acquireSlot, admitHolder, handOutOwed, releaseSlot, settleOwed } from './limit-relay.ts'
 import { describe, watch } from './look.ts'
@@ -37,6 +51,7 @@ import { append, read, readSummary, summarize, tail } from './stream.ts'
 import { submit } from './submit.ts'
 import { resumeExecution, suspend } from './suspend.ts'
 import { allow, listSuspended } from './suspended.ts'
+import { applyUsage, reportUsage, settleUsage, unsettledUsage, usageTotals } from './usage.ts'
 import { waitChildren } from './wait-children.ts'
 import { closePending, createWaitpoint, listWaitpoints } from './waitpoint.ts'
 
@@ -60,6 +75,18 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'flow.purge': purgeFlow,
   'flow.replay': replayFlow,
   'partition.drain': drain,
+  'budget.attach': attachBudget,
+  'budget.change': changeBudget,
+  'budget.create': createBudget,
+  'budget.describe': describeBudget,
+  'budget.list': listBudgets,
+  'budget.note': noteOfBudget,
+  'budget.release': releaseBudget,
+  'budget.remove': removeBudget,
+  'budget.reserve': reserveBudget,
+  'budget.reset': resetBudget,
+  'budget.told': budgetTold,
+  'budget.untold': untoldNews,
   'execution.block': block,
   'execution.cancel': cancel,
   'execution.cancel_by_operator': cancelByOperator,
@@ -81,6 +108,7 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'keyring.seed': seedKeyring,
   'lane.list': listLanes,
   'lane.set_state': setLaneState,
+  'lease.check': checkLease,
   'lease.claim': claim,
   'lease.claim_granted': claimGranted,
   'lease.find': findGranted,
@@ -109,6 +137,11 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'signal.deliver': deliver,
   'signal.list': listSignals,
   'signal.observe': observeSignals,
+  'usage.apply': applyUsage,
+  'usage.report': reportUsage,
+  'usage.settle': settleUsage,
+  'usage.totals': usageTotals,
+  'usage.unsettled': unsettledUsage,
   'waitpoint.close': closePending,
   'waitpoint.create': createWaitpoint,
   'waitpoint.list': listWaitpoints,
