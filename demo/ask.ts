@@ -18,14 +18,17 @@ export function approvedText(asked: WaitingPackage): string {
 }
 
 /** Said once nothing else is left to do. */
-export function idleText(count: number): string {
+export function idleText(count: number, held: number): string {
   const who = count === 1 ? '1 package waits' : `${count} packages wait`
+  const behind = held === 0 ? [] : [`Behind: ${amount(held, 'package')} that depend on them.`]
   return [
     '',
     `Everything else is done: ${who} for your approval.`,
+    ...behind,
     'Open a link and press its button, or paste its two lines into a shell;',
-    '{"approve":false} rejects. Stopped or killed and started again, the audit still',
-    'waits. To approve all, stop this and run npm run demo -- --approve-all',
+    '{"approve":false} rejects. Killed and started again, the audit still waits;',
+    'stopped, it asks again. To approve all, stop this and run',
+    'npm run demo -- --approve-all',
     '',
   ].join('\n')
 }
@@ -33,7 +36,7 @@ export function idleText(count: number): string {
 export function leftText(left: number, waiting: number): string {
   const next = `Run the same command again to continue with the other ${left}.`
   if (waiting === 0) return next
-  return `${next}\n${amount(waiting, 'package')} waiting for approval.`
+  return `${next}\n${amount(waiting, 'package')} waiting for approval: new links come then.`
 }
 
 /** Names come from strangers' files: they must not steer the terminal. */

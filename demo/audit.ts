@@ -1,4 +1,4 @@
-// The durable task: audits one installed package, with a fault on the way for one package in seven.
+// The durable tasks: one audits an installed package, with a fault for one in seven; one counts.
 
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -31,6 +31,8 @@ export interface AuditTaskOptions {
   readonly paceMs: number
 }
 
+export type AuditInput = z.input<typeof auditInput>
+
 const auditInput = z.object({
   root: z.string(),
   path: z.string(),
@@ -57,6 +59,26 @@ export function auditTask({ lane, paceMs }: AuditTaskOptions) {
       const audit = { path, name, version, ...verdict, bytes, attempts }
       // After the answer the task runs again from its start, and comes here a second time.
       return needsApproval(verdict) ? { ...audit, approval: await decisionOn(ctx, verdict) } : audit
+    },
+  })
+}
+
+/** What became of all packages. */
+export interface Tally {
+  readonly audited: number
+  readonly lost: number
+}
+
+/** Comes after all audits, however they ended; `earlier` were finished by flows before this one. */
+export function tallyTask({ lane }: Pick<AuditTaskOptions, 'lane'>) {
+  return task({
+    name: 'audit-report',
+    lane,
+    retry: { attempts: 5, backoff: 'fixed', delay: 50 },
+    async run(ctx, earlier: number): Promise<Tally> {
+      const { list } = await ctx.inputs()
+      const lost = list.filter(({ outcome }) => outcome !== 'completed').length
+      return { audited: earlier + list.length - lost, lost }
     },
   })
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { type Engine, isEngineError, openEngine } from '../src/index.ts'
 import { approvedText, askText, idleText, titleOf } from './ask.ts'
+import type { DependencyGraph } from './dependencies.ts'
 import { openDesk } from './desk.ts'
 import type { Options } from './options.ts'
 import type { PackageTree } from './packages.ts'
@@ -17,6 +18,7 @@ const concurrency = 8
 export async function audit(
   options: Options,
   tree: PackageTree,
+  graph: DependencyGraph,
   signal: AbortSignal,
 ): Promise<RunResult> {
   const { url, directory, approveAll, port, paceMs } = options
@@ -31,7 +33,13 @@ export async function audit(
       desk?.serve(engine.signalHandler({ confirmPage: teller.subjectOf }))
       // Only now: while another demo has the directory, its run must not be forgotten.
       const runId = await readRunId(options)
-      return await runAudit(engine, tree, { runId, paceMs, concurrency, signal, watch: teller })
+      return await runAudit(engine, tree, graph, {
+        runId,
+        paceMs,
+        concurrency,
+        signal,
+        watch: teller,
+      })
     } finally {
       teller.stop()
       await engine.close()
@@ -65,6 +73,10 @@ class Teller implements RunWatch {
     this.#progress = new Progress(process.stderr, packages)
   }
 
+  held(count: number): void {
+    this.#progress?.held(count)
+  }
+
   ended(...[name, found, waiting]: Parameters<RunWatch['ended']>): void {
     const retried = found !== undefined && found.attempts > 1
     this.#progress?.ended(name, { retried, lost: found === undefined })
@@ -86,7 +98,7 @@ class Teller implements RunWatch {
     this.#progress?.waiting(waiting)
     if (this.#hasSaidIdle || this.#approveAll || this.#progress?.idle !== true) return
     this.#hasSaidIdle = true
-    this.#progress.note(idleText(waiting))
+    this.#progress.note(idleText(waiting, this.#progress.heldCount))
   }
 
   stop(): void {

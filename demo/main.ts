@@ -6,6 +6,7 @@ import { dirname, join, relative } from 'node:path'
 import { isEngineError } from '../src/index.ts'
 import { leftText } from './ask.ts'
 import { audit, note } from './conduct.ts'
+import { type DependencyGraph, orderLines, readGraph } from './dependencies.ts'
 import { Misuse, type Options, readOptions, usage } from './options.ts'
 import { type Overview, summarise } from './overview.ts'
 import { NotAuditable, type PackageTree, readTree } from './packages.ts'
@@ -25,17 +26,18 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const startedAt = performance.now()
   const tree = await readTree(options.path)
+  const graph = await readGraph(tree)
   // Before the work, which would be in vain if its report could not be written.
   await makeFolder(dirname(options.report))
   await requireFile(options.report)
   await makeFolder(dirname(options.directory))
   const { signal, received } = stopSignals()
-  const result = await audit(options, tree, signal)
+  const result = await audit(options, tree, graph, signal)
   const seconds = (performance.now() - startedAt) / 1000
   const overview = summarise(result.audits)
   const report = result.interrupted ? undefined : options.report
   if (report !== undefined) await writeFile(report, reportText(tree.root, result, overview))
-  print(options, tree, { result, overview, seconds, report })
+  print(options, tree, { result, overview, graph, seconds, report })
   const stoppedBy = received()
   if (result.interrupted && stoppedBy !== undefined) return 128 + constants.signals[stoppedBy]
   return result.audits.length === tree.packages.length ? 0 : 1
@@ -44,12 +46,13 @@ async function main(args: readonly string[]): Promise<number> {
 interface Findings {
   readonly result: RunResult
   readonly overview: Overview
+  readonly graph: DependencyGraph
   readonly seconds: number
   readonly report: string | undefined
 }
 
 function print(options: Options, tree: PackageTree, findings: Findings): void {
-  const { result, overview, seconds, report } = findings
+  const { result, overview, graph, seconds, report } = findings
   const screen = options.json ? process.stderr : process.stdout
   if (result.interrupted) {
     const left = tree.packages.length - result.audits.length
@@ -61,6 +64,7 @@ function print(options: Options, tree: PackageTree, findings: Findings): void {
     screen.write(
       `\n${summaryText(result, overview, {
         root: tree.root,
+        order: orderLines(tree, graph),
         seconds,
         report: report === undefined ? undefined : nearest(report),
         colour: screen.isTTY === true && process.env.NO_COLOR === undefined,
@@ -105,7 +109,7 @@ function stopSignals(): { signal: AbortSignal; received(): StopSignal | undefine
   const onSignal = (name: StopSignal) => {
     if (first === undefined) {
       first = { name, atMs: performance.now() }
-      note('\nstopping: the packages in work are finished first')
+      note('\nstopping: the packages in work are finished first; Ctrl-C again kills')
       controller.abort()
     } else if (performance.now() - first.atMs > echoMs) {
       process.exit(128 + constants.signals[name])

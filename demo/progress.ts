@@ -14,6 +14,8 @@ export interface ProgressFigures {
   readonly lost: number
   /** Packages whose licence waits for an approval. */
   readonly waiting: number
+  /** Packages that come after others that have not ended. */
+  readonly held: number
   /** The package that ended last. */
   readonly latest: string
 }
@@ -31,7 +33,7 @@ export class Progress {
 
   constructor(screen: Screen, total: number) {
     this.#screen = screen
-    this.#figures = { total, ended: 0, retried: 0, lost: 0, waiting: 0, latest: '' }
+    this.#figures = { total, ended: 0, retried: 0, lost: 0, waiting: 0, held: 0, latest: '' }
     const everyMs = screen.isTTY === true ? redrawMs : plainLineMs
     this.#timer = setInterval(() => this.#show(), everyMs)
     // The display alone must not keep the process alive.
@@ -53,10 +55,18 @@ export class Progress {
     this.#figures = { ...this.#figures, waiting: count }
   }
 
+  held(count: number): void {
+    this.#figures = { ...this.#figures, held: count }
+  }
+
+  get heldCount(): number {
+    return this.#figures.held
+  }
+
   /** Whether nothing is left to do but to wait. */
   get idle(): boolean {
-    const { total, ended, waiting } = this.#figures
-    return waiting > 0 && ended + waiting === total
+    const { total, ended, waiting, held } = this.#figures
+    return waiting > 0 && ended + waiting + held === total
   }
 
   /** Says something that stays, above the line that changes. */

@@ -1,9 +1,18 @@
-// Runs the audit of one tree on an engine: one execution per package, continued if already begun.
+// Runs the audit of one tree on an engine: a flow of its packages, continued if already begun.
 
-import { createHash } from 'node:crypto'
-import type { Engine, ExecutionId, ExecutionSnapshot, SubmitItemOutcome } from '../src/index.ts'
-import { auditTask, type PackageAudit } from './audit.ts'
+import {
+  type Engine,
+  type Execution,
+  type ExecutionId,
+  type ExecutionSnapshot,
+  isEngineError,
+} from '../src/index.ts'
+import type { PackageAudit } from './audit.ts'
+import { type BegunAudit, beginAudit } from './begin.ts'
+import type { DependencyGraph } from './dependencies.ts'
+import { Held } from './held.ts'
 import type { InstalledPackage, PackageTree } from './packages.ts'
+import { stopFlow } from './standing.ts'
 import { Waiting, type WaitingWatch } from './waiting.ts'
 
 export interface RunOptions {
@@ -18,6 +27,8 @@ export interface RunOptions {
 
 export interface RunWatch extends WaitingWatch {
   started(earlier: EarlierRun, packages: number): void
+  /** So many packages cannot be audited yet, because what they depend on is not. */
+  held(count: number): void
   /** Called once for each package, also for those that an earlier run had finished. */
   ended(name: string, audit: PackageAudit | undefined, waiting: number): void
 }
@@ -55,76 +66,105 @@ export interface RunResult {
 export async function runAudit(
   engine: Engine,
   tree: PackageTree,
+  graph: DependencyGraph,
   options: RunOptions,
 ): Promise<RunResult> {
-  const { signal, watch } = options
-  const task = auditTask({ lane: laneOf(tree, options.runId), paceMs: options.paceMs })
-  const submissions = await engine.submitMany(
-    task,
-    tree.packages.map(({ path, name, version }) => ({
-      input: { root: tree.root, path, name, version },
-      options: { idempotencyKey: keyOf(tree, options.runId, { path, name, version }) },
-    })),
-  )
+  const { watch } = options
+  const begun = await beginAudit(engine, tree, graph, options)
   const waiting = new Waiting(engine, watch)
-  const known = submissions.flatMap((one) => (one.outcome === 'duplicate' ? [one.execution] : []))
   // Before the worker starts, so that this run's own work is not taken for an earlier one's.
-  const snapshots = await Promise.all(known.map((execution) => execution.describe()))
+  const snapshots = await Promise.all(begun.known.map((execution) => execution.describe()))
   watch.started(countEarlier(snapshots), tree.packages.length)
-
   const verdicts: (PackageAudit | Loss | undefined)[] = tree.packages.map(() => undefined)
-  const arrivals = submissions.map(async (submission, index) => {
+  const held = new Held(graph)
+  watch.held(held.count)
+  const arrivals = begun.executions.map(async (execution, index) => {
     const installed = tree.packages[index] as InstalledPackage
-    if (submission.outcome !== 'refused') waiting.add(installed, submission.execution)
-    const verdict = await verdictOf(installed, submission)
+    waiting.add(installed, execution)
+    const verdict = await verdictOf(installed, execution)
+    waiting.forget(execution.id)
+    if (verdict === undefined) return
     verdicts[index] = verdict
-    if (submission.outcome !== 'refused') waiting.forget(submission.execution.id)
+    held.ended(index)
+    watch.held(held.count)
     const found = isLoss(verdict) ? undefined : verdict
     watch.ended(`${installed.name}@${installed.version}`, found, waiting.count)
   })
-  // A short lease: after a kill, the packages that were in work are free again in a moment.
-  const worker = await engine.work([task], { concurrency: options.concurrency, lease: '2s' })
-  const following = waiting.follow(suspendedIn(snapshots))
-  try {
-    await Promise.race([Promise.all(arrivals), aborted(signal), failureOf(following)])
-  } finally {
-    // Waits for the packages in work, so that an interrupted run leaves none half done.
-    await worker.stop()
-    await waiting.close()
+  const following = () => waiting.follow(suspendedIn(snapshots))
+  const whole = async () => {
+    await Promise.all(arrivals)
+    await begun.tally.result().catch((error) => {
+      if (!isStopped(error)) throw error
+    })
   }
-  // Those packages have ended by now, but word of it may still be on its way.
-  const left = await Promise.all(
-    submissions.map(async (submission, index) => {
-      if (verdicts[index] !== undefined || submission.outcome === 'refused') return undefined
-      const state = (await submission.execution.describe())?.publicState
-      if (state !== undefined && isTerminal(state)) await arrivals[index]
-      return state
-    }),
-  )
+  const left = await work(engine, begun, waiting, { ...options, whole, following })
+  await lateArrivals(begun.executions, verdicts, arrivals)
   const ended = verdicts.filter((verdict) => verdict !== undefined)
   return {
     audits: ended.filter((verdict): verdict is PackageAudit => !isLoss(verdict)),
     losses: ended.filter(isLoss),
     earlier: countEarlier(snapshots),
-    waiting: left.filter((state) => state === 'suspended').length,
+    waiting: left,
     interrupted: ended.length < tree.packages.length,
   }
 }
 
-type Submission = SubmitItemOutcome<PackageAudit>
+interface Working extends RunOptions {
+  readonly whole: () => Promise<void>
+  readonly following: () => Promise<void>
+}
 
+/** Works until all is done or the user wants to stop; how many packages then wait for somebody. */
+async function work(
+  engine: Engine,
+  { run, tasks }: BegunAudit,
+  waiting: Waiting,
+  { concurrency, signal, whole, following }: Working,
+): Promise<number> {
+  // A short lease: after a kill, the packages that were in work are free again in a moment.
+  const worker = await engine.work(tasks, { concurrency, lease: '2s' })
+  let left = 0
+  try {
+    await Promise.race([whole(), aborted(signal), failureOf(following())])
+    left = waiting.count
+    if (signal.aborted) await stopFlow(run, 'stopped by its user')
+  } finally {
+    // Waits for the packages in work, so that an interrupted run leaves none half done.
+    await worker.stop()
+    await waiting.close()
+  }
+  return left
+}
+
+/** Those packages have ended by now, but word of it may still be on its way. */
+async function lateArrivals(
+  executions: readonly Execution<PackageAudit>[],
+  verdicts: readonly unknown[],
+  arrivals: readonly Promise<void>[],
+): Promise<void> {
+  await Promise.all(
+    executions.map(async (execution, index) => {
+      if (verdicts[index] !== undefined) return
+      const state = (await execution.describe())?.publicState
+      if (state !== undefined && isTerminal(state)) await arrivals[index]
+    }),
+  )
+}
+
+/** Undefined when its flow was stopped before it was audited. */
 async function verdictOf(
   installed: InstalledPackage,
-  submission: Submission,
-): Promise<PackageAudit | Loss> {
-  if (submission.outcome === 'refused') {
-    return { package: installed, outcome: 'failed', reason: submission.error.message }
-  }
+  execution: Execution<PackageAudit>,
+): Promise<PackageAudit | Loss | undefined> {
   try {
-    return await submission.execution.result()
+    return await execution.result()
   } catch (error) {
-    return lossOf(installed, error)
+    return isStopped(error) ? undefined : lossOf(installed, error)
   }
+}
+
+function isStopped(error: unknown): boolean {
+  return isEngineError(error, 'execution_cancelled') && error.details.reason === 'flow_cancelled'
 }
 
 export function countOutcomes(result: RunResult): OutcomeCounts {
@@ -179,25 +219,6 @@ function lossOf(installed: InstalledPackage, error: unknown): Loss {
     outcome,
     reason: error instanceof Error ? error.message : `${error}`,
   }
-}
-
-/** A lane of its own, so that the worker does not also finish what other audits left behind. */
-function laneOf(tree: PackageTree, runId: string): string {
-  return `audit-${digest([tree.root, runId]).slice(0, 12)}`
-}
-
-/** The same package at the same place is the same execution, whichever run submits it. */
-function keyOf(
-  tree: PackageTree,
-  runId: string,
-  { path, name, version }: InstalledPackage,
-): string {
-  const place = digest([tree.root, path, runId]).slice(0, 24)
-  return `${name}@${version}:${place}`
-}
-
-function digest(parts: readonly string[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -8,6 +8,8 @@ import type { RunResult } from './run.ts'
 
 export interface SummaryOptions {
   readonly root: string
+  /** What there is to say of the order in which packages were audited. */
+  readonly order: readonly string[]
   readonly seconds: number
   /** Where the report was written; undefined when there is none. */
   readonly report: string | undefined
@@ -31,6 +33,7 @@ export function summaryText(
       `${amount(count, 'package')}, ${sizeText(overview.bytes)}, ` +
         `${amount(overview.attempts, 'attempt')}, ${options.seconds.toFixed(1)} s`,
     ],
+    options.order,
     licenceTable(overview, count, bold),
     gradeTable(overview, count, bold),
     lossLines(result, bold),

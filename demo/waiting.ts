@@ -48,6 +48,8 @@ export class Waiting {
     for await (const item of this.#events) {
       if (item.event === 'gap') {
         for (const id of this.#followed.keys()) await this.#look(id)
+      } else if (item.executionId === undefined) {
+        // The flow as a whole has no say in who waits.
       } else if (item.publicState === 'suspended') {
         await this.#look(item.executionId)
       } else {

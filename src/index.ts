@@ -1,12 +1,17 @@
 // The public surface of Holdfast.
 
 export { type BudgetOptions, Budgets } from './engine/budgets.ts'
+export type {
+  Child,
+  ChildOutcome,
+  SpawnOptions,
+  WaitChildrenOptions,
+} from './engine/children.ts'
 export type { EmitOptions } from './engine/emitter.ts'
 export {
   Engine,
   type SubmitItem,
   type SubmitItemOutcome,
-  type SubmitOptions,
 } from './engine/engine.ts'
 export {
   Execution,
@@ -15,9 +20,14 @@ export {
   type SignalOptions,
 } from './engine/execution.ts'
 export type { EventGap, EventOptions, FeedItem } from './engine/feed.ts'
+export { Flow, type FlowOptions } from './engine/flow.ts'
+export type { EndedNode, FlowNode, NodeOptions, Upstream } from './engine/flow-node.ts'
+export { type CancelFlowOptions, FlowRun } from './engine/flow-run.ts'
+export type { Input, Inputs } from './engine/inputs.ts'
 export { type Codec, jsonCodec } from './engine/json-codec.ts'
 export { type LimitOptions, Limits, type PauseOptions } from './engine/limits.ts'
 export { type OpenEngineOptions, openEngine } from './engine/open-engine.ts'
+export type { Outcome, OutcomeSource } from './engine/outcome.ts'
 export type { SearchOptions } from './engine/search.ts'
 export {
   type IncomingSignal,
@@ -25,6 +35,7 @@ export {
   type SignalSender,
   signalHandler,
 } from './engine/signal-handler.ts'
+export type { SubmitOptions, WorkSubmitOptions } from './engine/submission.ts'
 export type { TailedFrame, TailOptions } from './engine/tail.ts'
 export {
   type ExecutionOptions,

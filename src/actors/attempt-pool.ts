@@ -21,7 +21,7 @@ export type Performed =
       readonly failureClass: FailureClass
     }
   | { readonly outcome: 'delayed'; readonly untilMs: number }
-  /** The lease was given back already: the execution waits for signals. */
+  /** The lease was given back already: the execution waits for signals, or for children. */
   | { readonly outcome: 'suspended' }
 
 /** An outcome that gives the lease back. */
@@ -60,8 +60,9 @@ type Timer = ReturnType<typeof setTimer>
 /** Our clock may run ahead of the server's: ask again when it did not agree. */
 const deadlineRetryMs = 50
 
-/** For what of a task still runs after the execution was suspended. */
-const suspendedError = () => new EngineError('execution_not_active', 'it waits for a signal')
+/** For what of a task still runs after the execution was parked. */
+const parkedError = () =>
+  new EngineError('execution_not_active', 'it waits for a signal or for children')
 
 /** The work goes on at once, with whoever claims it. */
 const handedBack: Settling = { outcome: 'delayed', untilMs: 0 }
@@ -227,7 +228,7 @@ export class AttemptPool {
     // The next claim need not wait for the report: both go to the server together.
     this.performing -= 1
     this.waiting?.()
-    if (performed.outcome === 'suspended') abort.abort(suspendedError())
+    if (performed.outcome === 'suspended') abort.abort(parkedError())
     else if (this.isRunning(attempt)) await this.settle(claimed, performed)
   }
 

@@ -1,13 +1,25 @@
 // The root of an engine's actors: one sweeper, and the workers that were started.
 import { assertEvent, setup, spawnChild } from 'xstate'
 import type { EngineBackend } from '../persistence/backend.ts'
-import { supervisedMachine } from './supervised.ts'
+import { drainLoop } from './drainer.ts'
+import { type Loop, supervisedMachine } from './supervised.ts'
 import { sweepLoop } from './sweeper.ts'
 import { type WorkerInput, workerMachine } from './worker.ts'
 
 export interface EngineInput {
   readonly backend: EngineBackend
   readonly onError: (error: unknown) => void
+}
+
+function supervise(id: string, loop: (backend: EngineBackend) => Loop) {
+  return {
+    src: 'supervised' as const,
+    id,
+    input: ({ context }: { context: EngineInput }) => ({
+      loop: loop(context.backend),
+      onError: context.onError,
+    }),
+  }
 }
 
 /** One supervised system: whatever crashes in it is reported and started again. */
@@ -26,11 +38,7 @@ export const engineMachine = setup({
   initial: 'open',
   states: {
     open: {
-      invoke: {
-        src: 'supervised',
-        id: 'sweeper',
-        input: ({ context }) => ({ loop: sweepLoop(context.backend), onError: context.onError }),
-      },
+      invoke: [supervise('sweeper', sweepLoop), supervise('drainer', drainLoop)],
       on: {
         work: {
           actions: spawnChild('worker', {

@@ -9,7 +9,7 @@ import type {
   BulkSubmitOutcome,
   DeliverOutcome,
   EngineBackend,
-  Submission,
+  FlowId,
 } from '../persistence/backend.ts'
 import type { FoundExecution } from '../persistence/search-backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
@@ -18,32 +18,17 @@ import { Endings } from './endings.ts'
 import { Execution, type SignalOptions } from './execution.ts'
 import { faultListener } from './faults.ts'
 import { type EventOptions, type FeedItem, followFeed } from './feed.ts'
+import { Flow, type FlowOptions } from './flow.ts'
+import { FlowEndings } from './flow-endings.ts'
+import { FlowRun } from './flow-run.ts'
 import { type Codec, jsonCodec } from './json-codec.ts'
 import { Limits } from './limits.ts'
 import { encodePayload } from './payload.ts'
 import { type SearchOptions, searchExecutions } from './search.ts'
 import { type SignalHandlerOptions, signalHandler } from './signal-handler.ts'
-import {
-  type AnyTask,
-  checkInput,
-  type ExecutionOptions,
-  storedPolicies,
-  type Task,
-} from './task.ts'
+import { prepareSubmission, type SubmitOptions } from './submission.ts'
+import type { AnyTask, Task } from './task.ts'
 import { Worker, type WorkOptions, workerInput } from './worker.ts'
-
-/** What one submission may say beyond its task's policies. */
-export interface SubmitOptions extends ExecutionOptions {
-  /** The same key with the same submission answers with the same execution. */
-  readonly idempotencyKey?: string
-  /** Not before this long from now. */
-  readonly delay?: Duration
-  /** Not before this time. */
-  readonly startAt?: Date
-  /** @defaultValue the task's lane */
-  readonly lane?: string
-  readonly tags?: Readonly<Record<string, string>>
-}
 
 /** One of many submissions. */
 export interface SubmitItem<Input> {
@@ -76,6 +61,7 @@ export class Engine {
   private readonly signalUrl: string | undefined
   private readonly onError: (error: unknown) => void
   private readonly endings: Endings
+  private readonly flowEndings: FlowEndings
   private readonly actor: ActorRefFrom<typeof engineMachine>
   private readonly workers = new Set<Worker>()
   private readonly closing = new AbortController()
@@ -90,6 +76,7 @@ export class Engine {
     this.signalUrl = options.signalUrl
     this.onError = faultListener(options.onError)
     this.endings = new Endings(backend)
+    this.flowEndings = new FlowEndings(backend)
     this.actor = createActor(engineMachine, { input: { backend, onError: this.onError } })
     this.actor.start()
   }
@@ -106,7 +93,8 @@ export class Engine {
     input: Input,
     options: SubmitOptions = {},
   ): Promise<Execution<Output>> {
-    const outcome = await this.backend.submit(await this.submission(task, input, options))
+    const submission = await prepareSubmission(this.codec, task, input, options)
+    const outcome = await this.backend.submit(submission)
     return this.held(outcome.executionId, outcome.outcome === 'duplicate')
   }
 
@@ -117,7 +105,11 @@ export class Engine {
   ): Promise<readonly SubmitItemOutcome<Output>[]> {
     const prepared = await Promise.all(
       items.map(({ input, options }) =>
-        orRefused(this.submission(task, input, options ?? {}).then((submission) => [submission])),
+        orRefused(
+          prepareSubmission(this.codec, task, input, options ?? {}).then((submission) => [
+            submission,
+          ]),
+        ),
       ),
     )
     const valid = prepared.flatMap((item) => (Array.isArray(item) ? item : []))
@@ -133,6 +125,49 @@ export class Engine {
   execution<Output = unknown>(id: ExecutionId): Execution<Output> {
     parseExecutionId(id)
     return this.held(id, false)
+  }
+
+  /**
+   * Begins to build a flow: a graph of executions in which each starts when those before it allow.
+   * Nothing is stored before its `submit`.
+   *
+   * @throws EngineError `invalid_input` when the kind is not a word of 1 to 64 bytes.
+   * @example
+   * ```ts
+   * import { openEngine, task } from 'holdfast'
+   *
+   * const build = task({ name: 'build', run: (_context, ref: string) => `app at ${ref}` })
+   * const check = task({
+   *   name: 'check',
+   *   async run(context, suite: string) {
+   *     const inputs = await context.inputs()
+   *     return `${suite} of ${inputs.result('build')}`
+   *   },
+   * })
+   * const engine = await openEngine()
+   * await engine.work([build, check], { concurrency: 2 })
+   * const flow = engine.flow('release')
+   * const built = flow.add(build, 'main')
+   * const unit = flow.add(check, 'unit', { after: { build: built } })
+   * const run = await flow.submit()
+   * console.log((await run.result()).state, '-', await run.execution(unit).result())
+   * // completed - unit of app at main
+   * await engine.close()
+   * ```
+   */
+  flow(kind: string, options: FlowOptions = {}): Flow {
+    const { backend, codec } = this
+    return new Flow(kind, options, {
+      backend,
+      codec,
+      held: (id, duplicate) => this.heldFlow(id, duplicate),
+    })
+  }
+
+  /** Holds a flow that was submitted elsewhere or earlier. */
+  flowRun(id: FlowId): FlowRun {
+    parseExecutionId(id)
+    return this.heldFlow(id, false)
   }
 
   /**
@@ -213,11 +248,12 @@ export class Engine {
   }
 
   /**
-   * Everything that happens to executions from now on, or after an earlier event by its `cursor`,
-   * also in another process. Events of one partition, and so of one execution, come in their order;
-   * there is no order between partitions. Whoever goes on from the cursor of the last event that
-   * was handled loses none and meets none twice, also when the connection is lost meanwhile. Where
-   * events were dropped before they were read, an item with `event: 'gap'` says so.
+   * Everything that happens to executions and flows from now on, or after an earlier event by its
+   * `cursor`, also in another process. Events of one partition, and so of one execution or flow,
+   * come in their order; there is no order between partitions. Whoever goes on from the cursor of
+   * the last event that was handled loses none and meets none twice, also when the connection is
+   * lost meanwhile. Where events were dropped before they were read, an item with `event: 'gap'`
+   * says so.
    *
    * The iteration ends when the signal fires or the engine is closed.
    *
@@ -278,7 +314,7 @@ export class Engine {
     await Promise.all([...this.workers].map((worker) => worker.stop(options)))
     if (this.actor.getSnapshot().status === 'active') this.actor.send({ type: 'close' })
     this.closing.abort()
-    await this.endings.close()
+    await Promise.all([this.endings.close(), this.flowEndings.close()])
     await this.backend.close()
   }
 
@@ -286,41 +322,6 @@ export class Engine {
     return this.signalUrl === undefined
       ? undefined
       : `${this.signalUrl.replace(/\/+$/, '')}/${token}`
-  }
-
-  private async submission<Input>(
-    task: Task<Input, unknown>,
-    input: Input,
-    options: SubmitOptions,
-  ): Promise<Submission> {
-    const { bytes, read } = this.encode(task, input)
-    // What the worker will see is what must fit: a codec may change a value, as JSON does a Date.
-    await checkInput(task, read)
-    return {
-      ...storedPolicies({ ...task, ...options }),
-      lane: options.lane ?? task.lane,
-      task: task.name,
-      // What a schema makes of it may not fit the schema again: what was given is stored.
-      input: bytes,
-      idempotencyKey: options.idempotencyKey,
-      delayMs: options.delay === undefined ? undefined : parseDurationMs(options.delay, 'delay'),
-      startAtMs: options.startAt?.getTime(),
-      tags: options.tags,
-    }
-  }
-
-  /** The bytes of an input, and what a worker will read from them. */
-  private encode({ name }: AnyTask, input: unknown): { bytes: Uint8Array; read: unknown } {
-    try {
-      const bytes: unknown = this.codec.encode(input)
-      if (!(bytes instanceof Uint8Array)) throw new TypeError('the codec did not make bytes')
-      return { bytes, read: this.codec.decode(bytes) }
-    } catch (cause) {
-      throw new EngineError('invalid_input', `the input of ${name} cannot be encoded: ${cause}`, {
-        cause,
-        details: { argument: 'input', task: name },
-      })
-    }
   }
 
   private itemOutcome<Output>(outcome: BulkSubmitOutcome): SubmitItemOutcome<Output> {
@@ -337,7 +338,16 @@ export class Engine {
       endings,
       codec,
       urlOf: (token) => this.signalAddress(token),
+      flowRun: (flowId) => this.heldFlow(flowId, true),
       signal: (token, payload, options) => this.signal(token, payload, options),
+    })
+  }
+
+  private heldFlow(id: FlowId, duplicate: boolean): FlowRun {
+    return new FlowRun(id, duplicate, {
+      backend: this.backend,
+      endings: this.flowEndings,
+      execution: (executionId) => this.held(executionId, false),
     })
   }
 }

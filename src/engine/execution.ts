@@ -7,12 +7,14 @@ import type {
   ExecutionEnding,
   ExecutionSnapshot,
   ExecutionUsage,
+  FlowId,
   SignalDelivery,
 } from '../persistence/backend.ts'
 import { corruptKey } from '../persistence/corruption.ts'
 import type { StreamSummary } from '../persistence/frames.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import type { Endings } from './endings.ts'
+import type { FlowRun } from './flow-run.ts'
 import type { Codec } from './json-codec.ts'
 import { type TailedFrame, type TailOptions, tailFrames } from './tail.ts'
 import { waitName } from './wait-name.ts'
@@ -39,7 +41,10 @@ export interface ExecutionParts {
     | 'tailStream'
     | 'readSummary'
     | 'describeUsage'
+    | 'resolveExecutionFlowId'
+    | 'replaySubgraph'
   >
+  readonly flowRun: (id: FlowId) => FlowRun
   readonly urlOf: (token: string) => string | undefined
   readonly signal: (
     token: string,
@@ -200,6 +205,24 @@ export class Execution<Output = unknown> {
   /** Ends it as cancelled, whoever works on it: that attempt's signal fires at once, anywhere. */
   async cancel(reason = 'cancelled by the application'): Promise<void> {
     await this.parts.backend.cancelExecution(this.id, reason)
+  }
+
+  /** The flow that it belongs to, or undefined; a task that spawns children begins one. */
+  async flow(): Promise<FlowRun | undefined> {
+    const flowId = await this.parts.backend.resolveExecutionFlowId(this.id)
+    return flowId === undefined ? undefined : this.parts.flowRun(flowId)
+  }
+
+  /**
+   * Runs it again after it ended, and with it all nodes of its flow that were skipped, or failed,
+   * because of it; the flow is open again. Attempts and epochs go on counting.
+   *
+   * @throws EngineError `execution_not_terminal`; `dependency_failed` while one before it stands
+   * against it: replay that one; `flow_ended` when its flow was cancelled;
+   * `max_replays_exhausted`.
+   */
+  async replaySubgraph(): Promise<void> {
+    await this.parts.backend.replaySubgraph(this.id)
   }
 }
 

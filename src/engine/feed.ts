@@ -2,7 +2,7 @@
 import { pause } from '../actors/pause.ts'
 import { EngineError, isEngineError } from '../errors.ts'
 import type { EngineBackend } from '../persistence/backend.ts'
-import type { EventPage, LifecycleEvent } from '../persistence/feed-backend.ts'
+import type { EventPage, FeedEvent } from '../persistence/feed-backend.ts'
 import { setTimer } from '../time.ts'
 
 export interface EventOptions {
@@ -18,13 +18,15 @@ export interface EventOptions {
 /** Told in place of events that were dropped before they were read. */
 export interface EventGap {
   readonly event: 'gap'
+  readonly executionId?: undefined
+  readonly flowId?: undefined
   readonly partition: number
   /** Beginning here again tells of the gap again. */
   readonly cursor: string
 }
 
 /** What `engine.events` iterates over; `event` tells them apart. */
-export type FeedItem = LifecycleEvent | EventGap
+export type FeedItem = FeedEvent | EventGap
 
 type FeedSource = Pick<EngineBackend, 'partitions' | 'readEvents' | 'followEvents' | 'onEvents'>
 

@@ -4,9 +4,13 @@ import { isEngineError } from '../errors.ts'
 import { bytesMax } from '../limits.ts'
 import type { ClaimedExecution, EngineBackend } from '../persistence/backend.ts'
 import { parseDurationMs } from '../time.ts'
+import { Children, type ChildrenBackend } from './children.ts'
 import { Emitter } from './emitter.ts'
+import { Inputs } from './inputs.ts'
 import type { Codec } from './json-codec.ts'
+import { Upstreams } from './outcome.ts'
 import { type AnyTask, checkInput, NonRetryableError, type TaskContext } from './task.ts'
+import { WaitLine } from './wait-line.ts'
 import { type WaitOptions, Waits, type WaitsParts } from './waits.ts'
 
 /** Work that this process has no code for goes back for so long, in milliseconds. */
@@ -16,9 +20,10 @@ const stackBytesMax = 16_384
 
 type PerformBackend = Pick<
   EngineBackend,
-  'progress' | 'appendFrame' | 'readStream' | 'reportUsage' | 'reserveUsage'
+  'progress' | 'appendFrame' | 'readStream' | 'reportUsage' | 'reserveUsage' | 'readInputs'
 > &
-  WaitsParts['backend']
+  WaitsParts['backend'] &
+  ChildrenBackend
 
 export interface PerformOptions {
   readonly backend: PerformBackend
@@ -48,7 +53,7 @@ export function performer(options: PerformOptions): Perform {
     return new Promise<Performed>((resolve, reject) => {
       // Once it is suspended, whatever the task still does is not this attempt's outcome.
       const parked = () => resolve({ outcome: 'suspended' })
-      const attempt = new Attempt(options, claimed, parked)
+      const attempt = new Attempt(options, task, claimed, parked)
       // The stream closes with the attempt, so what was emitted comes first.
       const settled = async (performed: Performed) => {
         if (attempt.isWaiting) onError(forgottenWait(claimed.task))
@@ -64,13 +69,23 @@ export function performer(options: PerformOptions): Perform {
 /** What a task can do in one attempt; what it does not use is not made. */
 class Attempt {
   private readonly options: PerformOptions
+  private readonly task: AnyTask
   private readonly claimed: ClaimedExecution
   private readonly parked: () => void
+  private readonly line = new WaitLine()
   private emitter: Emitter | undefined
   private waits: Waits | undefined
+  private children: Children | undefined
+  private upstreams: Upstreams | undefined
 
-  constructor(options: PerformOptions, claimed: ClaimedExecution, parked: () => void) {
+  constructor(
+    options: PerformOptions,
+    task: AnyTask,
+    claimed: ClaimedExecution,
+    parked: () => void,
+  ) {
     this.options = options
+    this.task = task
     this.claimed = claimed
     this.parked = parked
   }
@@ -87,6 +102,9 @@ class Attempt {
       waitFor: (name: string, options: WaitOptions = {}) =>
         this.waiting().waitFor(name, options) as never,
       waitpoint: (name, options = {}) => this.waiting().waitpoint(name, options),
+      inputs: async () => new Inputs(this.options.codec, await this.reading().all()),
+      spawn: async (task, input, options = {}) => this.parenting().spawn(task, input, options),
+      waitChildren: async (options = {}) => this.parenting().waitChildren(options) as never,
       emit: (type, payload, options) => this.emitting().emit(type, payload, options),
       usage: (budget, amounts, options = {}) =>
         backend.reportUsage(handle, budget, { ...options, custom: amounts }),
@@ -99,15 +117,15 @@ class Attempt {
 
   /** Whether a wait is still under way. */
   get isWaiting(): boolean {
-    return this.waits?.isWaiting ?? false
+    return this.line.isWaiting
   }
 
   /**
-   * Resolves when nothing that was emitted is on its way any more, with the fault of a frame that
-   * was not appended and that the task never asked about.
+   * Resolves when nothing that was emitted or spawned is on its way any more, with the fault of a
+   * frame that was not appended and that the task never asked about.
    */
   async settled(): Promise<unknown> {
-    await this.emitter?.settled()
+    await Promise.all([this.emitter?.settled(), this.children?.settled()])
     return this.emitter?.unheard
   }
 
@@ -118,9 +136,21 @@ class Attempt {
   }
 
   private waiting(): Waits {
-    const { claimed, parked } = this
-    this.waits ??= new Waits({ ...this.options, claimed, parked })
+    const { claimed, line, parked } = this
+    this.waits ??= new Waits({ ...this.options, claimed, line, parked })
     return this.waits
+  }
+
+  private reading(): Upstreams {
+    this.upstreams ??= new Upstreams(this.options.backend, this.claimed.executionId)
+    return this.upstreams
+  }
+
+  private parenting(): Children {
+    const { claimed, line, parked, task } = this
+    const upstreams = this.reading()
+    this.children ??= new Children({ ...this.options, claimed, line, parked, task, upstreams })
+    return this.children
   }
 }
 
@@ -137,16 +167,22 @@ async function run(
   }
 }
 
+const finalCodes = [
+  'dependency_failed',
+  'quorum_unreachable',
+  'signal_misfit',
+  'wait_timed_out',
+] as const
+
 /** Whether trying again would come to the same. */
 function isFinal(error: unknown): boolean {
-  return (
-    error instanceof NonRetryableError || isEngineError(error, 'wait_timed_out', 'signal_misfit')
-  )
+  return error instanceof NonRetryableError || isEngineError(error, ...finalCodes)
 }
 
 /** The execution is suspended by then, so that whatever the task returned is dropped. */
 function forgottenWait(task: string): Error {
-  return new Error(`task ${task} ended while it was waiting; await every waitFor, and race none`)
+  const what = `task ${task} ended while it was waiting`
+  return new Error(`${what}; await every waitFor and waitChildren, and race none`)
 }
 
 function forgottenFrame(task: string, cause: unknown): Error {

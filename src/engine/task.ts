@@ -13,7 +13,9 @@ import type {
   UsageDimensions,
 } from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
+import type { Child, ChildOutcome, SpawnOptions, WaitChildrenOptions } from './children.ts'
 import type { EmitOptions } from './emitter.ts'
+import type { Inputs } from './inputs.ts'
 import { checkValue } from './schema.ts'
 import type { Received, WaitOptions, WaitpointLink, WaitpointOptions } from './waits.ts'
 
@@ -55,6 +57,34 @@ export interface TaskContext {
    * attempts.
    */
   waitpoint(name: string, options?: WaitpointOptions): Promise<WaitpointLink>
+  /**
+   * In a flow: what the nodes that this one came after came to, by the names that it gave them and
+   * as a list. Empty for an execution that came after none.
+   */
+  inputs(): Promise<Inputs>
+  /**
+   * Adds an execution of a task as a child, in the same flow; one that is in no flow begins its
+   * own. When this task runs again it finds the same child by its name, or by the order of the
+   * calls, and does not add it twice. A child that fails never ends its parent.
+   *
+   * @throws EngineError `invalid_input`; `flow_ended`; `lane_closed`.
+   */
+  spawn<Input, Output>(
+    task: Task<Input, Output>,
+    input: Input,
+    options?: SpawnOptions,
+  ): Promise<Child>
+  /**
+   * Waits for all children that this run spawned so far, and tells what they came to, in the order
+   * in which they were spawned. Until then the worker is free; then the task runs again from its
+   * start, as with `waitFor`.
+   *
+   * @throws EngineError `dependency_failed` when too many failed and `impossible` is `fail`;
+   * `quorum_unreachable`.
+   */
+  waitChildren<Result = unknown>(
+    options?: WaitChildrenOptions,
+  ): Promise<readonly ChildOutcome<Result>[]>
   /**
    * Appends a frame to this attempt's stream: bytes and text as they are, anything else encoded
    * like a result. Frames keep their order and none is appended twice. Waiting for the promise,

@@ -15,6 +15,7 @@ import { type Duration, parseDurationMs } from '../time.ts'
 import type { Codec } from './json-codec.ts'
 import { decodePayload } from './payload.ts'
 import { checkValue } from './schema.ts'
+import type { WaitLine } from './wait-line.ts'
 import { checkWaitName, waitKey, waitName } from './wait-name.ts'
 
 /** A signal as a task gets it. */
@@ -69,6 +70,8 @@ export interface WaitsParts {
   readonly codec: Codec
   readonly claimed: ClaimedExecution
   readonly urlOf: (token: string) => string | undefined
+  /** Waits follow each other, whatever they are for. */
+  readonly line: WaitLine
   /** Called once the execution is suspended: the attempt is over for this worker. */
   readonly parked: () => void
 }
@@ -94,17 +97,9 @@ export class Waits {
   private readonly parts: WaitsParts
   private known: Promise<Map<string, Known>> | undefined
   private readonly places = new Map<string, Place>()
-  /** Waits follow each other: an execution is suspended once at a time. */
-  private last: Promise<unknown> = Promise.resolve()
-  private unfinished = 0
 
   constructor(parts: WaitsParts) {
     this.parts = parts
-  }
-
-  /** Whether something still waits. */
-  get isWaiting(): boolean {
-    return this.unfinished > 0
   }
 
   async waitFor<Schema extends StandardSchemaV1>(
@@ -112,12 +107,7 @@ export class Waits {
     options: WaitOptions<Schema>,
   ): Promise<Received> {
     checkWaitName(name)
-    this.unfinished += 1
-    const waiting = this.last.then(() => this.wait(name, options))
-    this.last = waiting.catch(() => undefined)
-    return waiting.finally(() => {
-      this.unfinished -= 1
-    })
+    return this.parts.line.join(() => this.wait(name, options))
   }
 
   async waitpoint(name: string, { expires }: WaitpointOptions): Promise<WaitpointLink> {

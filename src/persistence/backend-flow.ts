@@ -21,6 +21,8 @@ export type CancelFlowPolicy = Choice<'cancel_policy'>
 
 /** A flow to begin. */
 export interface FlowSpec {
+  /** An id of `flowId`, or of `memberId` for what follows from another id. Default: a new one. */
+  readonly flowId?: FlowId | undefined
   /** What kind of flow it is, a word of the caller's. */
   readonly kind: string
   /** The same key with the same spec answers with the same flow. */
@@ -220,9 +222,13 @@ export interface FlowOperations {
 
 /** What else there is to do with flows. */
 export interface FlowIngress {
+  /** An id for a flow that is to be created: a new one, or that of the idempotency key. */
+  flowId(idempotencyKey?: string): FlowId
   createFlow(spec: FlowSpec): Promise<CreateFlowOutcome>
   /** An id for a member that is to be added to the flow: by a name that is unique in it. */
   memberId(flowId: FlowId, name: string): ExecutionId
+  /** Throws `invalid_input` unless the change can be applied, as far as it alone tells. */
+  checkGraph(flowId: FlowId, change: GraphChange): void
   /** Adds members, edges and seals, all or nothing; what is there already stays as it is. */
   applyGraph(flowId: FlowId, change: GraphChange): Promise<GraphOutcome>
   /** Members in the order of their ids, after the cursor, with how their inbound edges stand. */
@@ -242,6 +248,6 @@ export interface FlowIngress {
     partition: PartitionKey,
     count?: number,
   ): Promise<{ readonly done: number; readonly left: number; readonly stuck: number }>
-  /** Calls `listener` when work was left for later, and after a gap. */
-  onBacklog(listener: () => void): Promise<() => void>
+  /** Calls `listener` with each partition that has work left, and with undefined after a gap. */
+  onBacklog(listener: (partition: PartitionKey | undefined) => void): Promise<() => void>
 }

@@ -3,6 +3,7 @@ import type { ExecutionId } from '../ids.ts'
 import type { ExecutionEventName, PublicState } from '../machines/execution.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import type { EventSource } from '../machines/sources.ts'
+import type { FlowId, FlowState } from './backend-flow.ts'
 
 export type { EventSource }
 
@@ -14,6 +15,7 @@ export interface LifecycleEvent {
   /** Where to go on reading after this event; opaque, and good in any process. */
   readonly cursor: string
   readonly executionId: ExecutionId
+  readonly flowId?: undefined
   readonly event: FeedEventName
   /** Where the execution was afterwards. */
   readonly state: LeafName
@@ -31,9 +33,31 @@ export interface LifecycleEvent {
   readonly detail: string | undefined
 }
 
+/** What became of a flow as a whole; its members have events of their own. */
+export interface FlowEvent {
+  readonly cursor: string
+  readonly flowId: FlowId
+  readonly executionId?: undefined
+  /** It ended; or a member that runs again made it open again. */
+  readonly event: 'endFlow' | 'reopenFlow'
+  /** What it was afterwards. */
+  readonly state: FlowState
+  readonly publicState: FlowState
+  readonly atMs: number
+  readonly attempt?: undefined
+  readonly epoch?: undefined
+  readonly by: 'flow'
+  readonly worker?: undefined
+  /** Why it ended, where that is more than that its members have. */
+  readonly detail: string | undefined
+}
+
+/** What the feed tells of. Whoever asks for `executionId` or `event` knows which it is. */
+export type FeedEvent = LifecycleEvent | FlowEvent
+
 /** Some events of one partition, in the order in which they happened. */
 export interface EventPage {
-  readonly events: readonly LifecycleEvent[]
+  readonly events: readonly FeedEvent[]
   /** Where to go on after this page. */
   readonly cursor: string
   /** True when events after the given cursor were dropped: the page begins with the oldest kept. */

@@ -7,7 +7,8 @@ import { leafOf } from '../machines/table.ts'
 import { accepted } from './answers.ts'
 import { anyCount, checkWhole } from './arguments.ts'
 import type { Answer } from './contract.ts'
-import type { EventPage, FeedBackend, FeedEventName, LifecycleEvent } from './feed-backend.ts'
+import type { EventPage, FeedBackend, FeedEvent, FeedEventName, FlowEvent } from './feed-backend.ts'
+import { readFlowState } from './flow-reading.ts'
 import type { Store } from './store.ts'
 
 /** A line of the feed, and the events of it that were read before. */
@@ -21,6 +22,8 @@ type Found = Extract<Answer<'partition.events'>, { outcome: 'events' }>
 /** Words of one event in a line; see lua/lib/feed.lua. */
 const wordsPerEvent = 7
 const lineBreak = 10
+/** Stands before the state of a flow, where other events tell a leaf of the lifecycle. */
+const flowMark = 'flow.'
 
 function parseCursor(cursor: string): Place {
   const match = typeof cursor === 'string' ? /^(\d{1,15})\.(\d{1,6})$/.exec(cursor) : null
@@ -42,8 +45,9 @@ function readEvent(
   atMs: number,
   words: readonly string[],
   after: Place,
-): LifecycleEvent {
+): FeedEvent {
   const [local = '', event, state = '', attempt, epoch, by = '', detail] = words
+  if (state.startsWith(flowMark)) return readFlowEvent(partition, atMs, words, after)
   const isWorker = !by.startsWith(sourceMark)
   return {
     cursor: formatCursor(after),
@@ -60,10 +64,30 @@ function readEvent(
   }
 }
 
+function readFlowEvent(
+  partition: number,
+  atMs: number,
+  words: readonly string[],
+  after: Place,
+): FlowEvent {
+  const [local = '', event, stored = '', , , , detail] = words
+  const state = readFlowState('feed', stored.slice(flowMark.length))
+  return {
+    cursor: formatCursor(after),
+    flowId: formatExecutionId(partition, local),
+    event: event as FlowEvent['event'],
+    state,
+    publicState: state,
+    atMs,
+    by: 'flow',
+    detail: detail === '' ? undefined : detail,
+  }
+}
+
 /** The events of a line that begins at a place, each with where to go on after it. */
-function readLine(partition: number, line: string, place: number, end: number): LifecycleEvent[] {
+function readLine(partition: number, line: string, place: number, end: number): FeedEvent[] {
   const [time, ...words] = line.split(' ')
-  const events: LifecycleEvent[] = []
+  const events: FeedEvent[] = []
   for (let at = 0; at + wordsPerEvent <= words.length; at += wordsPerEvent) {
     const isLast = at + wordsPerEvent === words.length
     const after = isLast ? { place: end, index: 0 } : { place, index: events.length + 1 }
@@ -75,7 +99,7 @@ function readLine(partition: number, line: string, place: number, end: number): 
 function readPage(partition: number, found: Found, asked: Place, count: number): EventPage {
   const { from, missed } = found
   const text = Buffer.from(found.text.buffer, found.text.byteOffset, found.text.byteLength)
-  const events: LifecycleEvent[] = []
+  const events: FeedEvent[] = []
   let isCut = false
   for (let at = 0; at < text.length && !isCut; ) {
     const next = text.indexOf(lineBreak, at + 1)

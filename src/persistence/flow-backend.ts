@@ -3,6 +3,7 @@ import { EngineError } from '../errors.ts'
 import {
   digest,
   type ExecutionId,
+  type ExecutionIdParts,
   formatExecutionId,
   LocalIdMaker,
   localIdOf,
@@ -12,7 +13,7 @@ import {
 } from '../ids.ts'
 import { bounds } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
-import { anyCount, checkWhole, parseCursor } from './arguments.ts'
+import { anyCount, checkArguments, checkWhole, parseCursor } from './arguments.ts'
 import type { Handle, Page } from './backend.ts'
 import type {
   CancelFlowOutcome,
@@ -36,6 +37,7 @@ import type {
   UpstreamResult,
   WaitChildrenOutcome,
 } from './backend-flow.ts'
+import type { Arguments } from './contract.ts'
 import { readEdge, readFlow, readFlowState, readInput, readMember } from './flow-reading.ts'
 import type { MemberPart } from './generated/operations.ts'
 import { parseHandle } from './handle.ts'
@@ -69,8 +71,10 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
       resolveExecutionFlowId: (id) => this.resolveExecutionFlowId(id),
       listFlows: (partition, cursor, limit) => this.listFlows(partition, cursor, limit),
       cancelFlow: (id, policy, wait, reason) => this.cancelFlow(id, policy, wait, reason),
+      flowId: (idempotencyKey) => this.flowId(idempotencyKey),
       createFlow: (spec) => this.createFlow(spec),
       memberId: (flowId, name) => this.memberId(flowId, name),
+      checkGraph: (flowId, change) => this.checkGraph(flowId, change),
       applyGraph: (flowId, change) => this.applyGraph(flowId, change),
       listMembers: (flowId, cursor, limit) => this.listMembers(flowId, cursor, limit),
       readInputs: (id, after, limit) => this.readInputs(id, after, limit),
@@ -94,14 +98,13 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     return { outcome, state: state as LeafName, replayed }
   }
 
+  flowId(idempotencyKey?: string): FlowId {
+    const { partition, local } = this.placeOf({ idempotencyKey })
+    return formatExecutionId(partition, local)
+  }
+
   async createFlow(spec: FlowSpec): Promise<CreateFlowOutcome> {
-    const key = spec.idempotencyKey
-    const local = key === undefined ? this.ids.next(Date.now()) : localIdOf('flow', key)
-    const place = key === undefined ? digest('flow', local) : digest('flow', key)
-    const partition =
-      spec.root === undefined
-        ? partitionOfDigest(place, this.store.partitionCount)
-        : parseExecutionId(spec.root).partition
+    const { partition, local } = this.placeOf(spec)
     const { retentionMs } = spec
     const { outcome } = await this.call(partition, 'flow.create', {
       flow: local,
@@ -120,54 +123,25 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     return formatExecutionId(partition, localIdOf('member', local, name))
   }
 
+  checkGraph(flowId: FlowId, change: GraphChange): void {
+    checkArguments('flow.apply', { ...this.graphArguments(flowId, change) })
+  }
+
   async applyGraph(flowId: FlowId, change: GraphChange): Promise<GraphOutcome> {
     const { partition, local } = parseExecutionId(flowId)
-    const inFlow = (id: ExecutionId) => localIn(partition, id)
-    const holder =
-      change.parent === undefined ? undefined : parseHandle(this.store.kind, change.parent)
-    if (holder !== undefined && holder.partition !== partition) refuseElsewhere()
-    const members = (change.members ?? []).map((member) => memberPart(partition, member))
-    await this.attachBudgets(partition, members)
-    const answer = await this.call(partition, 'flow.apply', {
-      flow: local,
-      members,
-      joins: (change.joins ?? []).map(({ downstream, ...join }) => ({
-        downstream: inFlow(downstream),
-        policy: join.policy,
-        k: join.k,
-        remaining: join.remaining,
-        impossible: join.impossible,
-        collect: join.collect,
-      })),
-      edges: (change.edges ?? []).map(({ upstream, downstream, kind, name }) => ({
-        upstream: inFlow(upstream),
-        downstream: inFlow(downstream),
-        kind: kind ?? 'success',
-        name,
-      })),
-      seal: change.seal?.length ? change.seal.map(inFlow).join(',') : undefined,
-      finish: change.finish ?? false,
-      parent: holder?.id,
-      attempt: holder?.attempt,
-      lease_id: holder?.lease_id,
-      epoch: holder?.epoch,
-    })
-    const { outcome, added, linked, revision, state } = answer
-    return {
-      outcome,
-      added,
-      linked,
-      members: answer.members,
-      revision,
-      state: readFlowState(local, state),
-    }
+    const args = this.graphArguments(flowId, change)
+    await this.attachBudgets(partition, args.members)
+    const { outcome, added, linked, members, revision, state } = await this.call(
+      partition,
+      'flow.apply',
+      args,
+    )
+    return { outcome, added, linked, members, revision, state: readFlowState(local, state) }
   }
 
   /** Before there is work that its budgets may keep back, they must know where to tell it. */
   private async attachBudgets(partition: number, members: readonly MemberPart[]): Promise<void> {
-    const named = members.flatMap(({ budgets }) =>
-      budgets === undefined ? [] : budgets.split(','),
-    )
+    const named = members.flatMap(({ budgets }) => budgets?.split(',') ?? [])
     if (named.length > 0) await this.usage.attach(partition, [...new Set(named)].join(','))
   }
 
@@ -326,10 +300,55 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     return { done, left, stuck }
   }
 
-  onBacklog(listener: () => void): Promise<() => void> {
-    return this.store.listen(({ notice }) => {
-      if (notice === 'backlog' || notice === 'gap') listener()
+  onBacklog(listener: (partition: number | undefined) => void): Promise<() => void> {
+    return this.store.listen((told) => {
+      if (told.notice === 'backlog') listener(told.partition)
+      else if (told.notice === 'gap') listener(undefined)
     })
+  }
+
+  /** Where a flow lies: beside its root, or where its key or its own id says. */
+  private placeOf({ flowId, idempotencyKey: key, root }: Partial<FlowSpec>): ExecutionIdParts {
+    if (flowId !== undefined) return parseExecutionId(flowId)
+    const local = key === undefined ? this.ids.next(Date.now()) : localIdOf('flow', key)
+    const place = key === undefined ? digest('flow', local) : digest('flow', key)
+    const partition =
+      root === undefined
+        ? partitionOfDigest(place, this.store.partitionCount)
+        : parseExecutionId(root).partition
+    return { partition, local }
+  }
+
+  private graphArguments(flowId: FlowId, change: GraphChange): Arguments<'flow.apply'> {
+    const { partition, local } = parseExecutionId(flowId)
+    const inFlow = (id: ExecutionId) => localIn(partition, id)
+    const holder =
+      change.parent === undefined ? undefined : parseHandle(this.store.kind, change.parent)
+    if (holder !== undefined && holder.partition !== partition) refuseElsewhere()
+    return {
+      flow: local,
+      members: (change.members ?? []).map((member) => memberPart(partition, member)),
+      joins: (change.joins ?? []).map(({ downstream, ...join }) => ({
+        downstream: inFlow(downstream),
+        policy: join.policy,
+        k: join.k,
+        remaining: join.remaining,
+        impossible: join.impossible,
+        collect: join.collect,
+      })),
+      edges: (change.edges ?? []).map(({ upstream, downstream, kind, name }) => ({
+        upstream: inFlow(upstream),
+        downstream: inFlow(downstream),
+        kind: kind ?? 'success',
+        name,
+      })),
+      seal: change.seal?.length ? change.seal.map(inFlow).join(',') : undefined,
+      finish: change.finish ?? false,
+      parent: holder?.id,
+      attempt: holder?.attempt,
+      lease_id: holder?.lease_id,
+      epoch: holder?.epoch,
+    }
   }
 }
 

@@ -184,6 +184,14 @@ function readFailure(id: ExecutionId, ending: Uint8Array | undefined): FailureRe
     : corrupt(id, 'out', 'detail', 'not base64')
 }
 
+/** What a stored failure says; undefined when nothing is stored. */
+export function failureMessage(
+  id: ExecutionId,
+  ending: Uint8Array | undefined,
+): string | undefined {
+  return readFailure(id, ending)?.message
+}
+
 /** How an execution ended, as a value. */
 export function readEnding(id: ExecutionId, ended: Ended): ExecutionEnding {
   if (ended.state === 'terminal.completed') return { outcome: 'completed', result: ended.ending }

@@ -265,7 +265,7 @@ export function describeFeed(open: Open): void {
       const ids = await Promise.all(Array.from({ length: 40 }, () => submit(backend)))
       const found: string[] = []
       for (const partition of backend.partitions) {
-        for (const { executionId } of await eventsAfter(backend, beginning, { partition })) {
+        for (const { executionId = '' } of await eventsAfter(backend, beginning, { partition })) {
           expect(executionId.startsWith(`${partition}-`)).toBe(true)
           found.push(executionId)
         }
@@ -346,7 +346,7 @@ export function describeFeed(open: Open): void {
     it('reads on where it was, however often it was told', async () => {
       const { backend } = await open(here)
       let cursor = await atEnd(backend)
-      const seen: string[] = []
+      const seen: (string | undefined)[] = []
       for (let round = 0; round < 20; round++) {
         const id = await submit(backend)
         const page = await backend.followEvents(0, cursor, 5)

@@ -144,7 +144,7 @@ describe.each(kinds)('an audit that needs approval, on %s', (kind) => {
     const { status, stderr } = await stopped.ended
     expect(status).toBe(130)
     expect(stderr).toContain('stopped: 12 of 16 packages are finished.')
-    expect(stderr).toContain('4 packages waiting for approval.')
+    expect(stderr).toContain('4 packages waiting for approval: new links come then.')
     const { stdout } = await start('--approve-all').ended
     expect(JSON.parse(stdout)).toMatchObject(figures)
   })

@@ -4,6 +4,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { approvedText, askText, idleText } from '../../demo/ask.ts'
 import type { PackageAudit } from '../../demo/audit.ts'
+import { orderLines } from '../../demo/dependencies.ts'
 import { sizeText, summarise } from '../../demo/overview.ts'
 import { liveLine, Progress } from '../../demo/progress.ts'
 import { reportText } from '../../demo/report.ts'
@@ -56,7 +57,17 @@ const result: RunResult = {
   interrupted: false,
 }
 
-const options = { root: `/${'deep/'.repeat(40)}`, seconds: 1.25, report: 'r.md', colour: true }
+const order = orderLines(
+  { packages: [{ path: 'l', name: longName, version: '1\x1b[2J' }] },
+  { order: [], before: [[]], cut: Array.from({ length: 9 }, () => ({ from: 0, to: 0 })) },
+)
+const options = {
+  order,
+  root: `/${'deep/'.repeat(40)}`,
+  seconds: 1.25,
+  report: 'r.md',
+  colour: true,
+}
 
 describe('the summary', () => {
   const text = stripVTControlCharacters(summaryText(result, summarise(result.audits), options))
@@ -68,6 +79,8 @@ describe('the summary', () => {
   it('tells what it leaves out', () => {
     expect(text).toContain('… and 7 more licences in the report')
     expect(text).toContain('… and 11 more in the report')
+    expect(text).toContain('because they close circles (9):')
+    expect(text).toContain('  … and 4 more\n')
   })
 
   it('shows the figures', () => {
@@ -112,7 +125,9 @@ describe('what asks for an approval', () => {
   }
 
   it('fits into 80 columns, but for the link, which has a line of its own', () => {
-    const lines = [askText(asked), approvedText(asked), idleText(12_345)].join('\n').split('\n')
+    const lines = [askText(asked), approvedText(asked), idleText(12_345, 23_456)]
+      .join('\n')
+      .split('\n')
     expect(lines.filter((line) => line.length > 80)).toEqual([link])
   })
 
@@ -164,12 +179,16 @@ describe('progress', () => {
     expect(progress.idle).toBe(false)
     progress.ended('a@1', { retried: false, lost: false })
     expect(progress.idle).toBe(true)
+    progress.waiting(1)
+    expect(progress.idle).toBe(false)
+    progress.held(1)
+    expect(progress.idle).toBe(true)
     progress.waiting(0)
     expect(progress.idle).toBe(false)
   })
 
   it('stays within the width that it is given', () => {
-    const counts = { total: 99_999, ended: 9_999, retried: 999, lost: 99, waiting: 99 }
+    const counts = { total: 99_999, ended: 9_999, retried: 999, lost: 99, waiting: 99, held: 9 }
     const figures = { ...counts, latest: longName }
     expect(liveLine(figures, 79)).toHaveLength(79)
     expect(liveLine(figures, 20)).toHaveLength(20)

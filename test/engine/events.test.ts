@@ -1,6 +1,6 @@
 // Iterating over what happens: from now, from the start, from a cursor; and when it ends.
 import { describe, expect, test } from 'vitest'
-import { type Engine, type FeedItem, type LifecycleEvent, task } from '../../src/index.ts'
+import { type Engine, type FeedEvent, type FeedItem, task } from '../../src/index.ts'
 import { refusal } from '../support/executions.ts'
 import { startProxy } from '../support/tcp-proxy.ts'
 import { freshNamespace, kinds, useEngines } from './engines.ts'
@@ -9,8 +9,8 @@ const hello = task({ name: 'hello', run: () => 'hello' })
 const never = task({ name: 'never', run: () => undefined })
 
 /** The next so many items, while the iteration goes on. */
-async function take(items: AsyncIterator<FeedItem>, count: number): Promise<LifecycleEvent[]> {
-  const taken: LifecycleEvent[] = []
+async function take(items: AsyncIterator<FeedItem>, count: number): Promise<FeedEvent[]> {
+  const taken: FeedEvent[] = []
   while (taken.length < count) {
     const { value, done } = await items.next()
     if (done === true) throw new Error(`ended after ${taken.length} events`)
@@ -20,8 +20,8 @@ async function take(items: AsyncIterator<FeedItem>, count: number): Promise<Life
   return taken
 }
 
-const names = (events: readonly LifecycleEvent[]) => events.map(({ event }) => event)
-const ids = (events: readonly LifecycleEvent[]) => events.map(({ executionId }) => executionId)
+const names = (events: readonly FeedEvent[]) => events.map(({ event }) => event)
+const ids = (events: readonly FeedEvent[]) => events.map(({ executionId }) => executionId)
 
 describe.each(kinds)('engine.events() on %s', (kind) => {
   const { open } = useEngines(kind)

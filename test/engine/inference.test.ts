@@ -1,7 +1,15 @@
 // What TypeScript knows of tasks: their input and output, from code and from schemas.
 import { describe, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import type { Engine, Execution, SubmitItemOutcome, Task, TaskContext } from '../../src/index.ts'
+import type {
+  ChildOutcome,
+  Engine,
+  Execution,
+  FlowNode,
+  SubmitItemOutcome,
+  Task,
+  TaskContext,
+} from '../../src/index.ts'
 import { task } from '../../src/index.ts'
 
 /** Never called: only its types count. */
@@ -117,5 +125,34 @@ describe('the types of an engine', () => {
       backoff: () => task({ name: 'a', retry: { attempts: 2, backoff: 'linear' }, run: () => 1 }),
     }
     expectTypeOf(wrong).toBeObject()
+  })
+})
+
+describe('the types of a flow', () => {
+  const length = task({ name: 'length', run: (_context, text: string) => text.length })
+
+  test('are those of the tasks of its nodes', () => {
+    const use = async () => {
+      const flow = engine.flow('typed')
+      const node = flow.add(length, 'text')
+      expectTypeOf(node).toEqualTypeOf<FlowNode<number>>()
+      // @ts-expect-error a number is no text
+      flow.add(length, 7, { after: node })
+      const run = await flow.submit()
+      expectTypeOf(run.execution(node)).toEqualTypeOf<Execution<number>>()
+      expectTypeOf(run.execution('length')).toEqualTypeOf<Execution<unknown>>()
+    }
+    expectTypeOf(use).toBeFunction()
+  })
+
+  test('come from the task for children, and from the caller for their results', () => {
+    const use = async (context: TaskContext) => {
+      // @ts-expect-error a number is no text
+      await context.spawn(length, 7)
+      const outcomes = await context.waitChildren<number>()
+      expectTypeOf(outcomes).toEqualTypeOf<readonly ChildOutcome<number>[]>()
+      expectTypeOf((await context.inputs()).result<string>('a')).toEqualTypeOf<string>()
+    }
+    expectTypeOf(use).toBeFunction()
   })
 })

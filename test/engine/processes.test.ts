@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { task } from '../../src/index.ts'
 import { Child } from '../persistence/embedded/children.ts'
 import { freshNamespace, useEngines } from './engines.ts'
+import { layered, layeredTotal, submitLayered } from './layered-flow.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -149,6 +150,20 @@ describe('a directory', () => {
     for (const id of items) {
       expect(await engine.execution<Note>(id).result()).toMatchObject({ number: expect.anything() })
     }
+  })
+
+  test('goes on with a flow whose process was killed in the middle of it, twice', async () => {
+    for (const count of [30, 60]) {
+      const child = start('flow', directory)
+      await child.printed(count)
+      await child.kill()
+    }
+    const engine = await open({ directory })
+    await engine.work([layered], { concurrency: 10 })
+    const run = await submitLayered(engine)
+    expect(run.duplicate).toBe(true)
+    expect(await run.result()).toMatchObject({ state: 'completed', counts: { completed: 201 } })
+    expect(await run.execution('total').result()).toBe(layeredTotal)
   })
 
   test('keeps its word with every commit flushed to the disk, engine after engine', async () => {

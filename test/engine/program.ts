@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { type Engine, isEngineError, openEngine, task } from '../../src/index.ts'
+import { layered, submitLayered } from './layered-flow.ts'
 
 const [command = '', place = '', namespace = ''] = process.argv.slice(2)
 const input = createInterface({ input: process.stdin })
@@ -61,6 +62,22 @@ async function churn(): Promise<void> {
   await Promise.all(Array.from({ length: 10 }, (_, number) => next(number)))
 }
 
+/** Submits a flow and works on it; each attempt that ends prints a line. */
+async function flow(): Promise<void> {
+  const engine = await open()
+  const telling = { ...layered, run: tellingRun(layered) }
+  await engine.work([telling], { lease: '1s', concurrency: 3 })
+  await submitLayered(engine)
+}
+
+function tellingRun(of: typeof layered): typeof layered.run {
+  return async (context, own) => {
+    const result = await of.run(context, own)
+    console.log(context.executionId)
+    return result
+  }
+}
+
 /** Does some work, closes, and leaves the rest to the process: nothing may keep it alive. */
 async function leave(): Promise<void> {
   const engine = await open()
@@ -96,6 +113,7 @@ async function attempt(): Promise<void> {
 const commands: Readonly<Record<string, () => Promise<void>>> = {
   attempt,
   churn,
+  flow,
   hold,
   leave,
   submit,

@@ -1,6 +1,6 @@
 // Short ways to read a backend's feed.
 import type { EngineBackend } from '../../src/persistence/backend.ts'
-import type { EventPage, LifecycleEvent } from '../../src/persistence/feed-backend.ts'
+import type { EventPage, FeedEvent } from '../../src/persistence/feed-backend.ts'
 
 /** The cursor of the beginning. */
 export const beginning = '0.0'
@@ -26,12 +26,12 @@ export async function eventsAfter(
   backend: EngineBackend,
   cursor?: string,
   options?: { readonly partition?: number; readonly count?: number },
-): Promise<LifecycleEvent[]> {
+): Promise<FeedEvent[]> {
   return (await pagesAfter(backend, cursor, options)).flatMap(({ events }) => events)
 }
 
 /** An event without what differs from run to run: what happened, where it led, who and why. */
-export function told(event: LifecycleEvent): string {
+export function told(event: FeedEvent): string {
   const { event: name, state, attempt, by, worker, detail } = event
   const words = [name, state, attempt ?? '-', worker === undefined ? by : `${by} ${worker}`, detail]
   return words.filter((word) => word !== undefined).join(' ')

@@ -1,0 +1,329 @@
+// Work that a running task adds and waits for: found again, and not added twice, in later runs.
+import { EngineError, isEngineError } from '../errors.ts'
+import { type ExecutionId, parseExecutionId } from '../ids.ts'
+import type { Choice } from '../limits.ts'
+import type {
+  ClaimedExecution,
+  EngineBackend,
+  FlowId,
+  FlowMember,
+  Join,
+} from '../persistence/backend.ts'
+import { childEdge } from './inputs.ts'
+import type { Codec } from './json-codec.ts'
+import { checkJoin, MemberNames, membersThatFit } from './member.ts'
+import { type Outcome, type OutcomeSource, readOutcome, type Upstreams } from './outcome.ts'
+import { prepareSubmission, type WorkSubmitOptions } from './submission.ts'
+import { type AnyTask, storedPolicies, type Task } from './task.ts'
+import type { WaitLine } from './wait-line.ts'
+
+export interface SpawnOptions extends WorkSubmitOptions {
+  /**
+   * By which a later run of the task finds this child again. Only needed when the order in which
+   * the task spawns may change. @defaultValue the task's name and a number
+   */
+  readonly name?: string
+}
+
+/** A child, as its parent holds it. */
+export interface Child {
+  readonly executionId: ExecutionId
+  readonly name: string
+}
+
+/** What a child came to. */
+export type ChildOutcome<Result = unknown> = Outcome<Result> &
+  OutcomeSource & { readonly name: string }
+
+export interface WaitChildrenOptions {
+  /** How many must complete. @defaultValue 'all' */
+  readonly policy?: Choice<'join_policy'>
+  /** For a `quorum`: how many. */
+  readonly k?: number
+  /** Whether the first failure decides, or only the last ending. @defaultValue 'all' */
+  readonly collect?: Choice<'join_collect'>
+  /** When too many failed: go on, or fail. @defaultValue 'resume' */
+  readonly impossible?: 'resume' | 'fail'
+}
+
+export type ChildrenBackend = Pick<
+  EngineBackend,
+  | 'applyGraph'
+  | 'createFlow'
+  | 'delay'
+  | 'describeExecution'
+  | 'listEdges'
+  | 'memberId'
+  | 'resolveExecutionFlowId'
+  | 'waitChildren'
+>
+
+export interface ChildrenParts {
+  readonly backend: ChildrenBackend
+  readonly codec: Codec
+  readonly claimed: ClaimedExecution
+  readonly task: AnyTask
+  readonly upstreams: Upstreams
+  readonly line: WaitLine
+  /** Called once the execution is parked: the attempt is over for this worker. */
+  readonly parked: () => void
+}
+
+/** So often is looked at children that were replayed after they had told of their end. */
+const replayedChildMs = 500
+
+/** Where this run's children belong. */
+interface Home {
+  readonly flowId: FlowId
+  /** Whether the flow is there for the parent alone, who then also says that it may end. */
+  readonly isOwn: boolean
+  /** What the names of children follow from, beside their own. */
+  readonly stem: string
+}
+
+interface Spawned extends Child {
+  readonly task: string
+}
+
+interface Waiting {
+  readonly member: FlowMember
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+export class Children {
+  private readonly parts: ChildrenParts
+  private readonly names = new MemberNames()
+  private readonly spawning: Promise<Spawned>[] = []
+  private readonly queue: Waiting[] = []
+  private sending: Promise<void> | undefined
+  private homing: Promise<Home> | undefined
+  private recalling: Promise<ReadonlyMap<ExecutionId, Outcome>> | undefined
+  private readonly begunMs = performance.now()
+
+  constructor(parts: ChildrenParts) {
+    this.parts = parts
+  }
+
+  spawn<Input>(task: Task<Input, unknown>, input: Input, options: SpawnOptions): Promise<Child> {
+    // Counted at once: the order of the calls is what a later run repeats.
+    const name = this.names.take(task.name, options.name)
+    const spawning = this.add(task, input, options, name)
+    this.spawning.push(spawning)
+    return spawning.then(({ executionId }) => ({ executionId, name }))
+  }
+
+  waitChildren(options: WaitChildrenOptions): Promise<readonly ChildOutcome[]> {
+    return this.parts.line.join(() => this.wait(options))
+  }
+
+  /** Resolves when no child is on its way to the store any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.spawning)
+  }
+
+  private async add<Input>(
+    task: Task<Input, unknown>,
+    input: Input,
+    options: SpawnOptions,
+    name: string,
+  ): Promise<Spawned> {
+    const { backend, codec } = this.parts
+    const submission = await prepareSubmission(codec, task, input, options)
+    const { flowId, stem } = await this.home()
+    const executionId = backend.memberId(flowId, `${stem} ${name}`)
+    const child = { executionId, name, task: task.name }
+    if (!(await this.recall()).has(executionId))
+      await this.enqueue({ ...submission, id: executionId })
+    return child
+  }
+
+  private enqueue(member: FlowMember): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ member, resolve, reject })
+      this.sending ??= this.send()
+    })
+  }
+
+  private async send(): Promise<void> {
+    // What is spawned in one turn travels together.
+    await Promise.resolve()
+    while (this.queue.length > 0) {
+      const count = membersThatFit(this.queue.map(({ member }) => member))
+      await this.sendBatch(this.queue.splice(0, count))
+    }
+    this.sending = undefined
+  }
+
+  private async sendBatch(batch: readonly Waiting[]): Promise<void> {
+    const { backend, claimed } = this.parts
+    const { executionId, handle } = claimed
+    try {
+      const { flowId, isOwn } = await this.home()
+      await backend.applyGraph(flowId, {
+        members: batch.map(({ member }) => member),
+        edges: batch.map(({ member }) => ({
+          upstream: member.id,
+          downstream: executionId,
+          name: childEdge,
+        })),
+        finish: isOwn,
+        parent: handle,
+      })
+      for (const { resolve } of batch) resolve()
+    } catch (error) {
+      // What is wrong with one child is not the fault of the others.
+      if (batch.length > 1 && isEngineError(error) && !error.retryable) {
+        for (const one of batch) await this.sendBatch([one])
+      } else {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+  }
+
+  private async wait(options: WaitChildrenOptions): Promise<readonly ChildOutcome[]> {
+    const { backend, claimed, parked } = this.parts
+    const { policy = 'all', k, collect = 'all', impossible = 'resume' } = options
+    const known = await this.recall()
+    const settled = await Promise.allSettled(this.spawning)
+    const children = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const outcomes = children.map((child): ChildOutcome => {
+      const outcome = known.get(child.executionId) ?? { outcome: 'unfinished' }
+      return { ...outcome, ...child }
+    })
+    const counted = countOutcomes(outcomes)
+    checkQuorum(policy, k, counted.total)
+    const verdict = verdictOf(counted, { policy, k, collect })
+    if (verdict === 'impossible' && impossible === 'fail') throw childrenFailed(outcomes)
+    if (verdict !== 'pending') return outcomes
+    const awaited = await this.awaited(outcomes)
+    if (awaited === 0) {
+      await backend.delay(claimed.handle, this.serverNowMs() + replayedChildMs)
+    } else {
+      // Those that have completed are not counted a second time.
+      const left = k === undefined ? undefined : Math.min(k - counted.satisfied, awaited)
+      await backend.waitChildren(claimed.handle, { policy, k: left, collect, impossible })
+    }
+    parked()
+    // Nothing after this line runs in this attempt; the next claim runs the task again.
+    return new Promise<never>(() => undefined)
+  }
+
+  /**
+   * How many of these have not ended and will tell the store so. One that an operator replays after
+   * it told its parent will not tell a second time.
+   */
+  private async awaited(children: readonly ChildOutcome[]): Promise<number> {
+    const { backend, claimed } = this.parts
+    const unfinished = children.filter(({ outcome }) => outcome === 'unfinished')
+    if (isFirstRun(claimed)) return unfinished.length
+    const { flowId } = await this.home()
+    const edges = await backend.listEdges(flowId, { incoming: claimed.executionId })
+    const untold = new Set(edges.flatMap((edge) => (edge.state === 'pending' ? edge.upstream : [])))
+    return unfinished.filter(({ executionId }) => untold.has(executionId)).length
+  }
+
+  private serverNowMs(): number {
+    const { expiresAtMs, leaseMs } = this.parts.claimed
+    return expiresAtMs - leaseMs + Math.round(performance.now() - this.begunMs)
+  }
+
+  /** What the children of earlier runs have come to. */
+  private recall(): Promise<ReadonlyMap<ExecutionId, Outcome>> {
+    this.recalling ??= this.load().catch((error) => {
+      this.recalling = undefined
+      throw error
+    })
+    return this.recalling
+  }
+
+  private async load(): Promise<ReadonlyMap<ExecutionId, Outcome>> {
+    const { claimed, codec, upstreams } = this.parts
+    if (isFirstRun(claimed)) return new Map()
+    const children = (await upstreams.all()).filter(({ name }) => name === childEdge)
+    return new Map(children.map((one) => [one.executionId, readOutcome(codec, one)]))
+  }
+
+  private home(): Promise<Home> {
+    this.homing ??= this.findHome().catch((error) => {
+      this.homing = undefined
+      throw error
+    })
+    return this.homing
+  }
+
+  private async findHome(): Promise<Home> {
+    const { backend, claimed } = this.parts
+    const { executionId } = claimed
+    const own = backend.memberId(executionId, 'flow')
+    const [flowId, snapshot] = await Promise.all([
+      backend.resolveExecutionFlowId(executionId),
+      isFirstRun(claimed) ? undefined : backend.describeExecution(executionId),
+    ])
+    if (flowId === undefined) await this.createOwn(own)
+    const stem = `child ${parseExecutionId(executionId).local} ${snapshot?.replays ?? 0}`
+    return { flowId: flowId ?? own, isOwn: flowId === undefined || flowId === own, stem }
+  }
+
+  /** A flow for the parent and its children: what becomes of it is what the parent comes to. */
+  private async createOwn(flowId: FlowId): Promise<void> {
+    const { backend, claimed, task } = this.parts
+    const { retentionMs } = storedPolicies(task)
+    const root = claimed.executionId
+    await backend
+      .createFlow({ flowId, kind: task.name, completion: 'root', root, retentionMs })
+      .catch((error) => {
+        // An earlier run made it when the task said something else: it is the same flow.
+        if (!isEngineError(error, 'flow_differs')) throw error
+      })
+  }
+}
+
+function isFirstRun({ handle, attempt }: ClaimedExecution): boolean {
+  return handle.kind === 'fresh' && attempt === 0
+}
+
+interface Counted {
+  readonly total: number
+  readonly satisfied: number
+  readonly failed: number
+}
+
+function countOutcomes(outcomes: readonly Outcome[]): Counted {
+  const unfinished = outcomes.filter(({ outcome }) => outcome === 'unfinished').length
+  const satisfied = outcomes.filter(({ outcome }) => outcome === 'completed').length
+  const total = outcomes.length
+  return { total, satisfied, failed: total - satisfied - unfinished }
+}
+
+/** What the store would say; see lua/lib/group.lua. */
+function verdictOf(
+  { total, satisfied, failed }: Counted,
+  { policy, k = 1, collect }: Pick<Join, 'policy' | 'k' | 'collect'>,
+): 'pending' | 'satisfied' | 'impossible' {
+  if (policy === 'all') {
+    if (satisfied === total) return 'satisfied'
+    const isOver = collect === 'first' || satisfied + failed === total
+    return failed > 0 && isOver ? 'impossible' : 'pending'
+  }
+  if (satisfied >= k || total === 0) return 'satisfied'
+  return failed > total - k ? 'impossible' : 'pending'
+}
+
+function checkQuorum(policy: Join['policy'], k: number | undefined, total: number): void {
+  checkJoin({ policy, k })
+  if (k === undefined || k <= total) return
+  throw new EngineError('quorum_unreachable', `${k} of ${total} children cannot complete`, {
+    details: { k, n: total },
+  })
+}
+
+function childrenFailed(outcomes: readonly ChildOutcome[]): EngineError {
+  const failed = outcomes.filter(
+    ({ outcome }) => outcome !== 'completed' && outcome !== 'unfinished',
+  )
+  const names = failed.map(({ name }) => name)
+  return new EngineError('dependency_failed', `children did not complete: ${names.join(', ')}`, {
+    details: { children: failed.map(({ executionId }) => executionId) },
+  })
+}
