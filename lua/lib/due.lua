@@ -21,8 +21,8 @@ local values = require("lib.values")
 local due = {}
 
 local function is_due(x, field, now_ms)
-  local at_ms = x.f[field]
-  return at_ms ~= nil and tonumber(at_ms) <= now_ms
+  local at_ms = record.number(x, field)
+  return at_ms ~= nil and at_ms <= now_ms
 end
 
 local function ended(x)
@@ -80,7 +80,7 @@ function due.apply(x, now_ms)
       time_out(x, now_ms)
       return true
     end
-    if is_due(x, "expires_at", now_ms) then
+    if record.need(x, "expires_at") <= now_ms then
       due.lose_lease(x, "loseLease", now_ms)
       return true
     end

@@ -71,8 +71,8 @@ function fence.check(arg, now_ms)
   return x
 end
 
-local function is_ahead(time, now_ms)
-  return not time or (tonumber(time) or 0) > now_ms
+local function is_ahead(x, field, now_ms)
+  return x.f[field] == nil or record.number(x, field) > now_ms
 end
 
 -- Like check, for the calls that come most often and change nothing of the lifecycle: nothing is
@@ -83,9 +83,9 @@ function fence.glance(arg, now_ms)
     x ~= nil
     and x.f.state == "leased.held"
     and owns(x, arg)
-    and is_ahead(x.f.expires_at, now_ms)
-    and is_ahead(x.f.attempt_deadline_at, now_ms)
-    and is_ahead(x.f.deadline_at, now_ms)
+    and record.need(x, "expires_at") > now_ms
+    and is_ahead(x, "attempt_deadline_at", now_ms)
+    and is_ahead(x, "deadline_at", now_ms)
   then
     return x
   end

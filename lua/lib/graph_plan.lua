@@ -43,7 +43,8 @@ local function take_members(plan, arg, now_ms)
     if plan.new[member.id] then
       return invalid("members", "name " .. member.id .. " twice")
     end
-    local x = record.load(member.id)
+    -- Most are new, which is asked at less cost.
+    local x = record.exists(member.id) and record.load(member.id) or nil
     if x ~= nil and x.f.flow ~= arg.flow then
       return op.refuse("execution_in_other_flow", { execution = x.id, flow = x.f.flow or "" })
     elseif x == nil then

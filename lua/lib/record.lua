@@ -7,10 +7,14 @@ local values = require("lib.values")
 
 local record = {}
 
--- How fields are stored: the number of this layout, whether the input is large, six numbers (0 when
--- absent), eight words ("" when absent; none has control characters), then the rare fields.
+-- How fields are stored: the number of this layout, flags (1: the input is large, 2: there are rare
+-- fields, so that a cut is noticed), six numbers (0 when absent), eight words ("" when absent; none
+-- has control characters), then the rare fields.
 local layout = "<BBddddddssssssss"
 local layout_number = 1
+local flags_max = 3
+-- Times are far below; from here on not every whole number is one of Lua's.
+local exact_max = 9007199254740992
 
 -- Fields with a place in the layout. All others are rare: a list of names and texts, by name.
 local placed = {
@@ -31,22 +35,45 @@ local placed = {
   worker = true,
 }
 
+local function refuse(why)
+  error({ unreadable = why })
+end
+
 local function unpack_rare(fields, rare)
-  local list = cmsgpack.unpack(rare)
+  local list, more = cmsgpack.unpack(rare)
+  if type(list) ~= "table" or more ~= nil or #list == 0 then
+    refuse("does not parse")
+  end
   for position = 1, #list, 2 do
-    fields[list[position]] = list[position + 1]
+    local name, value = list[position], list[position + 1]
+    local is_text = type(name) == "string" and type(value) == "string"
+    if not is_text or placed[name] or fields[name] ~= nil then
+      refuse("does not parse")
+    end
+    fields[name] = value
   end
 end
 
--- Returns the fields, and the rare ones among them as they are stored.
+-- Returns the fields as they are, the rare ones among them as they are stored, and whether those
+-- with a place can be what was stored; gives up when they cannot be told apart.
 function record.unpack(text)
   -- stylua: ignore
-  local number, large, created_at, updated_at, started_at, expires_at, lease_ms, ended_at,
+  local number, flags, created_at, updated_at, started_at, expires_at, lease_ms, ended_at,
     state, lane, task, attempt, epoch, lease_id, worker, settled, rest
     = struct.unpack(layout, text)
   if number ~= layout_number then
-    error("is of layout " .. number)
+    refuse("is of layout " .. number)
+  elseif flags > flags_max or (flags >= 2) ~= (rest <= #text) then
+    refuse("does not parse")
   end
+  -- In one expression: asking each field by its name would cost more than all of the unpacking.
+  -- stylua: ignore
+  local sound = created_at % 1 + updated_at % 1 + started_at % 1
+      + expires_at % 1 + lease_ms % 1 + ended_at % 1 == 0
+    and created_at > 0 and updated_at > 0 and started_at >= 0
+    and expires_at >= 0 and lease_ms >= 0 and ended_at >= 0
+    and created_at + updated_at + started_at + expires_at + lease_ms + ended_at < exact_max
+    and lane ~= "" and task ~= ""
   -- All at once: a table that grows field by field is laid out anew at every doubling.
   local fields = {
     attempt = attempt ~= "" and attempt or nil,
@@ -55,7 +82,7 @@ function record.unpack(text)
     epoch = epoch ~= "" and epoch or nil,
     expires_at = expires_at ~= 0 and expires_at or nil,
     lane = lane,
-    large = large ~= 0 and large or nil,
+    large = flags % 2 == 1 and 1 or nil,
     lease_id = lease_id ~= "" and lease_id or nil,
     lease_ms = lease_ms ~= 0 and lease_ms or nil,
     settled = settled ~= "" and settled or nil,
@@ -66,11 +93,11 @@ function record.unpack(text)
     worker = worker ~= "" and worker or nil,
   }
   if rest > #text then
-    return fields, ""
+    return fields, "", sound
   end
   local rare = text:sub(rest)
   unpack_rare(fields, rare)
-  return fields, rare
+  return fields, rare, sound
 end
 
 -- The fields without a place, in the order of their names: equal fields are equal bytes.
@@ -96,10 +123,11 @@ end
 
 -- `rare` holds the rare fields as they are stored already; without it they are packed anew.
 function record.pack(fields, rare)
+  rare = rare or pack_rare(fields)
   return struct.pack(
     "<BBddddddssssssssc0",
     layout_number,
-    fields.large or 0,
+    (fields.large and 1 or 0) + (rare == "" and 0 or 2),
     fields.created_at,
     fields.updated_at,
     fields.started_at or 0,
@@ -114,7 +142,7 @@ function record.pack(fields, rare)
     fields.lease_id or "",
     fields.worker or "",
     fields.settled or "",
-    rare or pack_rare(fields)
+    rare
   )
 end
 
@@ -130,23 +158,72 @@ function record.new(id)
   return { id = id, key = keys.execution(id), f = {}, rare = "", timed = false }
 end
 
+-- Several keys are read with one command, which is silent about values of another type.
+local function require_absence(key)
+  local kind = redis.call("TYPE", key).ok
+  if kind ~= "none" and kind ~= "string" then
+    corruption.tell(key, "record", "is no string")
+  end
+end
+
+local function tell_unsound(key, fields)
+  for _, name in ipairs({ "lane", "task", "created_at", "updated_at" }) do
+    if fields[name] == "" or fields[name] == 0 then
+      corruption.tell(key, name, "is missing")
+    end
+  end
+  for name, value in pairs(fields) do
+    if placed[name] and type(value) == "number" then
+      corruption.number(key, name, value)
+    end
+  end
+  corruption.tell(key, "record", "holds times that cannot be")
+end
+
+local function tell_misfit(key, fields)
+  if lifecycle[fields.state] == nil then
+    corruption.tell(key, "state", fields.state == "" and "is missing" or "is unknown")
+  end
+  corruption.tell(key, "ended_at", fields.ended_at and "is too early" or "is missing")
+end
+
 -- Returns nil when there is no such execution.
 function record.load(id)
   local key = keys.execution(id)
   local text = values.read(key)
   if not text then
+    require_absence(key)
     return nil
   end
-  local ok, fields, rare = pcall(record.unpack, text)
+  local ok, fields, rare, sound = pcall(record.unpack, text)
   if not ok then
-    corruption.tell(key, "record", "does not parse")
-  elseif lifecycle[fields.state] == nil then
-    corruption.tell(key, "state", fields.state == "" and "is missing" or "is unknown")
+    corruption.tell(key, "record", fields.unreadable or "does not parse")
+  elseif not sound then
+    tell_unsound(key, fields)
+  end
+  local leaf = lifecycle[fields.state]
+  if leaf == nil or (leaf.index == "terminal") == (fields.ended_at == nil) then
+    tell_misfit(key, fields)
   end
   local timed = rare ~= "" and record.timed(fields)
   return { id = id, key = key, f = fields, rare = rare, timed = timed }
 end
 
+-- The fields for whoever shows what is damaged, as far as they can be told apart, and what is wrong
+-- with them: key, field and why.
+function record.inspect(id)
+  local ok, x = pcall(record.load, id)
+  if ok then
+    return x and x.f or {}, x == nil and { keys.execution(id), "record", "is missing" } or nil
+  elseif type(x) ~= "table" or x.corrupt == nil then
+    error(x, 0)
+  end
+  local text = values.read(keys.execution(id))
+  local parses, fields = pcall(record.unpack, text or "")
+  return parses and fields or {}, x.corrupt
+end
+
+-- Asked of every new id, so it does not look for a value of another type.
 function record.exists(id)
   return values.read(keys.execution(id)) ~= false
 end

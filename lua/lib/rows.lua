@@ -55,8 +55,8 @@ return {
     "reason:text",
     "ending:bytes?",
   },
-  -- An execution that fits a search, as texts that whoever asked has to read; `intact` says whether
-  -- its tags are as they were written.
+  -- An execution that fits a search, as texts that whoever asked has to read; `damage` says which
+  -- key and field of it are not as they were written, and why.
   found = {
     "id:text",
     "state:text?",
@@ -68,7 +68,7 @@ return {
     "attempt:text?",
     "reason:text?",
     "flow:text?",
-    "intact:flag",
+    "damage:text?",
   },
   -- What another partition has to be told about a slot; `ops/limit/owed` builds it in this order.
   owed = {

@@ -7,7 +7,7 @@ import { type LeafName, leafNames } from '../machines/generated/lifecycle.ts'
 import { leafOf } from '../machines/table.ts'
 import { anyCount, checkWhole } from './arguments.ts'
 import type { Arguments } from './contract.ts'
-import { type CorruptRow, corrupt, fieldReader, readRows } from './corruption.ts'
+import { type CorruptRow, corruptKey, fieldReader, readRows } from './corruption.ts'
 import type { FoundRow } from './generated/operations.ts'
 import type { Store } from './store.ts'
 import { storedCall } from './stored-call.ts'
@@ -142,11 +142,11 @@ function flowOf(flow: string) {
 
 function readFound(partition: number, row: FoundRow): FoundExecution {
   const id = formatExecutionId(partition, row.id)
-  const { intact, ...fields } = row
-  if (Object.values(fields).every((value) => value === undefined || value === row.id)) {
-    corrupt(id, 'x', 'record', 'missing')
+  const { damage, ...fields } = row
+  if (damage !== undefined) {
+    const [, key = '', field = '', why = ''] = /^(\S+) (\S+) (.+)$/.exec(damage) ?? []
+    corruptKey(key, field, why)
   }
-  if (!intact) corrupt(id, 'tagged', 'record', 'missing')
   const read = fieldReader(id, 'x', fields)
   const state = read.oneOf('state', leafNames)
   return {

@@ -25,7 +25,8 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
   const read = fieldReader(id, 'x', found.fields)
   const state = read.oneOf('state', leafNames)
   const leaf = leafOf(state) ?? read.refuse('state', 'unknown')
-  const attempt = read.optionalNumber('attempt')
+  const isHeld = state === 'leased.held'
+  const attempt = isHeld ? read.number('attempt') : read.optionalNumber('attempt')
   return {
     executionId: id,
     lane: read.text('lane'),
@@ -45,14 +46,13 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     totalAttempts: attempt === undefined ? 0 : attempt + 1,
     currentAttempt:
       attempt === undefined ? undefined : { attempt, startedAtMs: read.number('started_at') },
-    currentLease:
-      state === 'leased.held'
-        ? {
-            epoch: read.number('epoch'),
-            worker: read.text('worker'),
-            expiresAtMs: read.number('expires_at'),
-          }
-        : undefined,
+    currentLease: isHeld
+      ? {
+          epoch: read.number('epoch'),
+          worker: read.text('worker'),
+          expiresAtMs: read.number('expires_at'),
+        }
+      : undefined,
     retries: read.optionalNumber('retries') ?? 0,
     reclaims: read.optionalNumber('reclaims') ?? 0,
     replays: read.optionalNumber('replays') ?? 0,

@@ -65,7 +65,7 @@ export function describeFlowReads(open: Open): void {
       expect(await backend.listFlows(0, undefined, 0)).toEqual({ items: [], nextCursor: undefined })
     })
 
-    it('hands out results byte for byte, and failures, under the names of their edges', async () => {
+    it('hands out results byte for byte, and failures, under names of edges', async () => {
       const { backend } = await open()
       const flow = await startFlow(backend, { nodes: ['a', 'b'], finish: false })
       await backend.applyGraph(flow.flowId, {

@@ -1,5 +1,6 @@
 -- Find executions by what is stored of them, in one step through the listing or a tag's index:
 -- it looks at no more than it is asked to, whether or not what it sees fits.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
 local op = require("lib.op")
@@ -19,26 +20,30 @@ local function differs(arg, state, lane, task, created_at)
     or (arg.created_to and at_ms and at_ms >= arg.created_to)
 end
 
--- The fields of an execution; none when they do not parse, which whoever asked is told.
-local function fields_of(id)
-  local ok, x = pcall(record.load, id)
-  return ok and x ~= nil and x.f or {}
+local function has_tag(id, f, arg)
+  if not f.tagged then
+    return false
+  end
+  local has = tags.named(id, arg.named)
+  if has == nil then
+    return true, { keys.tag_digests(id), "record", "is missing" }
+  end
+  return has
 end
 
 -- A row of the answer, in the order of its declaration, or nil when the execution does not fit.
 local function fitting_row(id, arg)
-  local f, is_intact = fields_of(id), true
+  local f, damage = record.inspect(id)
   if differs(arg, f.state, f.lane, f.task, f.created_at) then
     return nil
   elseif arg.flow and f.state and f.flow ~= arg.flow then
     return nil
   elseif arg.named and f.state then
-    local has = f.tagged and tags.named(id, arg.named) or false
-    if f.tagged and tags.named(id, arg.named) == nil then
-      is_intact = false
-    elseif not has then
+    local has, lost = has_tag(id, f, arg)
+    if not has then
       return nil
     end
+    damage = damage or lost
   end
   return {
     id,
@@ -51,7 +56,7 @@ local function fitting_row(id, arg)
     f.attempt or false,
     f.reason or false,
     f.flow or false,
-    is_intact and 1 or 0,
+    damage and corruption.line(damage) or false,
   }
 end
 

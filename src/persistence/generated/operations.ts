@@ -14,7 +14,7 @@ export interface EdgeRow { readonly upstream: string; readonly downstream: strin
 
 export interface InputRow { readonly id: string; readonly name: string; readonly task: string; readonly state: string; readonly reason: string; readonly ending: Uint8Array | undefined }
 
-export interface FoundRow { readonly id: string; readonly state: string | undefined; readonly lane: string | undefined; readonly task: string | undefined; readonly created_at: string | undefined; readonly updated_at: string | undefined; readonly ended_at: string | undefined; readonly attempt: string | undefined; readonly reason: string | undefined; readonly flow: string | undefined; readonly intact: boolean }
+export interface FoundRow { readonly id: string; readonly state: string | undefined; readonly lane: string | undefined; readonly task: string | undefined; readonly created_at: string | undefined; readonly updated_at: string | undefined; readonly ended_at: string | undefined; readonly attempt: string | undefined; readonly reason: string | undefined; readonly flow: string | undefined; readonly damage: string | undefined }
 
 export interface OwedRow { readonly row: string; readonly kind: string; readonly partition: number; readonly limit: string; readonly key: string | undefined; readonly share: string | undefined; readonly id: string; readonly ticket: number; readonly created_at: number; readonly priority: number }
 
@@ -4498,9 +4498,9 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
       "optional": true
     },
     {
-      "name": "intact",
-      "type": "flag",
-      "optional": false
+      "name": "damage",
+      "type": "text",
+      "optional": true
     }
   ],
   "owed": [

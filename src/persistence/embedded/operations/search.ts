@@ -42,7 +42,7 @@ function foundRow({ id, fields }: StoredExecution): FoundRow {
     reason: fields.reason,
     flow: flowOf(fields),
     // Records that are not as they were written are refused when a directory is opened.
-    intact: true,
+    damage: undefined,
   }
 }
 
