@@ -22,6 +22,7 @@ export default defineConfig({
       ]),
       project('contract', 30_000, ['test/{contract,lua}/**/*.test.ts']),
       project('properties', 120_000, ['test/properties/**/*.test.ts']),
+      project('flows', 300_000, ['test/flows/**/*.test.ts']),
       project('refinement', 300_000, ['test/refinement/**/*.test.ts']),
       project('demo', 120_000, ['test/{demo,bench}/**/*.test.ts']),
     ],

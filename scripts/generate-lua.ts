@@ -91,6 +91,7 @@ function scalarLimits(): Readonly<Record<string, number>> {
     flow_members: counts.flowMembersMax,
     graph_visits: counts.graphVisitsMax,
     graph_chunk: counts.graphChunk,
+    spared_feeds_max: counts.sparedFeedsMax,
     work_per_call: counts.workPerCall,
     label_bytes: bytesMax.label,
     kid_bytes: bytesMax.kid,

@@ -166,6 +166,8 @@ export const counts = {
   graphVisitsMax: 100_000,
   /** Edges or members that one step of the work that follows from an operation takes up. */
   graphChunk: 64,
+  /** Who feeds more downstreams than this is not cancelled as no longer needed. */
+  sparedFeedsMax: 64,
   /** Such work that one operation does at most before the rest is left for later. */
   workPerCall: 64,
   /** How long a slot is kept for admitted work that nobody claims. */

@@ -74,6 +74,7 @@ return {
   flow_members = 20000,
   graph_visits = 100000,
   graph_chunk = 64,
+  spared_feeds_max = 64,
   work_per_call = 64,
   label_bytes = 256,
   kid_bytes = 32,

@@ -1,5 +1,6 @@
 -- What the end of an execution means for those that wait for it.
 local backlog = require("lib.backlog")
+local cascade = require("lib.cascade")
 local finish = require("lib.finish")
 local flow = require("lib.flow")
 local gates = require("lib.gates")
@@ -58,12 +59,12 @@ function dependents.settle(g, now_ms)
     return
   end
   local x = record.load(g.id)
-  if x.f.ended_at ~= nil then
-    hashes.set(g, "state", "closed")
-    return
-  end
   local verdict = x.f.deps ~= nil and group.verdict(g) or "pending"
   if verdict == "pending" then
+    return
+  elseif flow.dooms(flow.load(x.f.flow), x) then
+    -- Whether the votes or the cascade come first must not matter.
+    cascade.cancel(x, now_ms)
     return
   end
   hashes.set(g, "state", verdict)
@@ -72,7 +73,7 @@ function dependents.settle(g, now_ms)
   else
     give_up(x, g, now_ms)
   end
-  if hashes.get(g, "remaining") == "cancel" then
+  if hashes.get(g, "remaining") == "cancel" or hashes.get(g, "watched") ~= nil then
     backlog.push("spare " .. g.id .. " 0")
   end
 end
@@ -112,32 +113,42 @@ local function resolve(words, now_ms)
   return #found
 end
 
--- Whether all that depends on an execution has been decided; who feeds too many is left alone.
+-- Whether a group was decided without the upstream and wants it cancelled, and no other one still
+-- counts on it; that one is looked at again once it is decided. Who feeds too many is left alone.
 local function is_spare(upstream)
-  local found, has_more = chunk_of(keys.downstreams(upstream.id), 0)
-  if has_more then
+  local key = keys.downstreams(upstream.id)
+  local found = redis.call("LRANGE", key, 0, limits.spared_feeds_max)
+  if #found > limits.spared_feeds_max then
     return false
   end
+  local is_owed = false
   for _, id in ipairs(found) do
     local g = group.load(id)
-    if hashes.get(g, "sealed") == nil or hashes.get(g, "state") == "pending" then
+    local state = hashes.get(g, "state")
+    if state == "pending" then
+      hashes.set(g, "watched", 1)
       return false
     end
+    local wants = hashes.get(g, "remaining") == "cancel" and state ~= "closed"
+    is_owed = is_owed or (wants and group.edge(g, upstream.id).vote == "u")
   end
-  return true
+  return is_owed
 end
 
--- spare <downstream> <place>: cancels the upstreams that a decided group no longer needs.
+-- spare <downstream> <place>: cancels the upstreams that nobody needs any more.
 local function spare(words, now_ms)
-  local g = group.load(words[2])
-  local found, has_more = chunk_of(keys.upstreams(g.id), tonumber(words[3]))
+  local found, has_more = chunk_of(keys.upstreams(words[2]), tonumber(words[3]))
   for _, id in ipairs(found) do
     local x = record.load(id)
-    local is_open = x ~= nil and x.f.ended_at == nil and group.edge(g, id).vote == "u"
-    if is_open and hashes.get(flow.load(x.f.flow), "root") ~= id and is_spare(x) then
-      transition.apply(x, "cancelExecution", {})
-      x.by = "flow"
-      finish.commit(x, "no_longer_needed", nil, now_ms)
+    if x ~= nil and x.f.ended_at == nil then
+      local h = flow.load(x.f.flow)
+      if flow.dooms(h, x) then
+        cascade.cancel(x, now_ms)
+      elseif hashes.get(h, "root") ~= id and is_spare(x) then
+        transition.apply(x, "cancelExecution", {})
+        x.by = "flow"
+        finish.commit(x, "no_longer_needed", nil, now_ms)
+      end
     end
   end
   push_rest(words, 3, has_more)

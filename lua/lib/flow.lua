@@ -166,7 +166,13 @@ function flow.dooms(h, x)
   return policy == "cancel_all" or (policy == "cancel_pending" and x.f.state ~= "leased.held")
 end
 
--- Whether the member's flow was cancelled or has failed: nothing of it may start or be retried.
+-- Whether the member's flow wants its work to end: nothing of it is tried again.
+function flow.bars_retry(x)
+  local policy = hashes.get(flow.load(x.f.flow), "cancel_policy")
+  return policy ~= nil and policy ~= "flow_only"
+end
+
+-- Whether the member's flow was cancelled or has failed: nothing of it may start.
 function flow.is_over(x)
   local h = flow.load(x.f.flow)
   return h ~= nil and hashes.get(h, "cancel_policy") ~= nil

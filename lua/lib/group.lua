@@ -21,6 +21,7 @@ local fields = {
   "s",
   "sealed",
   "state",
+  "watched",
   "x",
 }
 
@@ -81,6 +82,14 @@ function group.link(g, upstream, kind, name, now_ms)
     name = name,
   })
   hashes.add(g, "n", 1)
+end
+
+-- Nobody waits for its edges any more, decided or not. Returns whether to look at its upstreams.
+function group.close(g)
+  if hashes.get(g, "state") == "pending" then
+    hashes.set(g, "state", "closed")
+  end
+  return hashes.get(g, "watched") ~= nil
 end
 
 -- What an edge says once its upstream has ended so.

@@ -40,7 +40,9 @@ local function verdict_of(x)
     return nil
   end
   local votes, counts = recount(g)
-  return { group = g, votes = votes, counts = counts, says = group.judge(g, counts) }
+  -- Held work may not run before somebody has sealed its edges, however it ended.
+  local says = hashes.get(g, "sealed") ~= nil and group.judge(g, counts) or "pending"
+  return { group = g, votes = votes, counts = counts, says = says }
 end
 
 -- A refusal when the execution cannot run again, else nil and what its edges say.
@@ -80,6 +82,9 @@ local function rejoin(x, verdict, now_ms)
     group.restore(g, verdict.votes, verdict.counts)
     if verdict.says == "satisfied" then
       hashes.set(g, "state", "satisfied")
+      if hashes.get(g, "remaining") == "cancel" then
+        backlog.push("spare " .. g.id .. " 0")
+      end
     else
       record.set(x, "deps", 1)
     end

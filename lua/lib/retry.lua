@@ -48,7 +48,7 @@ end
 
 -- When to try again after a failure of this class, or nil when it is final.
 function retry.at(x, class, random_ppm, now_ms)
-  if x.f.retry == nil or (x.f.flow ~= nil and flow.is_over(x)) then
+  if x.f.retry == nil or (x.f.flow ~= nil and flow.bars_retry(x)) then
     return nil
   end
   local policy = retry.parse(x.f.retry) or corruption.tell(x.key, "retry", "does not parse")

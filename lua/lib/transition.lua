@@ -2,6 +2,7 @@
 local backlog = require("lib.backlog")
 local feed = require("lib.feed")
 local flow = require("lib.flow")
+local group = require("lib.group")
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
 local limits = require("generated.limits")
@@ -169,6 +170,9 @@ end
 local function member_moved(x, from, to, now_ms)
   if to.index == "terminal" and x.f.has_down ~= nil then
     backlog.push("resolve " .. x.id .. " " .. (x.f.replays or "0") .. " 0")
+  end
+  if to.index == "terminal" and x.f.has_up ~= nil and group.close(group.load(x.id)) then
+    backlog.push("spare " .. x.id .. " 0")
   end
   flow.moved(x, from, to, now_ms)
 end

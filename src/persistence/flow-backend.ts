@@ -194,11 +194,11 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     if ((await this.resolveExecutionFlowId(formatExecutionId(partition, local))) !== flowId)
       return []
     const edges: EdgeSnapshot[] = []
-    for (let more = true; more; ) {
+    for (let [after, more] = [0, true]; more; after += edgesPerPage) {
       const page = await this.call(partition, 'edge.list', {
         id: local,
         direction: isInbound ? 'incoming' : 'outgoing',
-        after: edges.length,
+        after,
         count: edgesPerPage,
       })
       for (const row of page.edges) edges.push(readEdge(partition, flowId, row))

@@ -102,7 +102,7 @@ describe.each(kinds)('a flow on %s', (kind) => {
     const run = await flow.submit()
     const attempt = await begun()
     expect(await run.execution(winner).result()).toHaveLength(3)
-    expect(isEngineError(await attempt.aborted, 'execution_not_active')).toBe(true)
+    expect(isEngineError(await attempt.aborted, 'execution_cancelled')).toBe(true)
     expect(await run.execution('staged').describe()).toMatchObject({ reason: 'no_longer_needed' })
     expect(await run.result()).toMatchObject({ state: 'failed', counts: { cancelled: 1 } })
   })
@@ -208,7 +208,7 @@ describe.each(kinds)('a flow on %s', (kind) => {
     await refusal(run.execution(waiting).result(), 'execution_cancelled')
     expect(attempt.context.signal.aborted).toBe(false)
     expect(await run.cancel({ wait: 'indefinite' })).toMatchObject({ policy: 'cancel_all' })
-    expect(isEngineError(await attempt.aborted, 'execution_not_active')).toBe(true)
+    expect(isEngineError(await attempt.aborted, 'execution_cancelled')).toBe(true)
     await refusal(run.execution(running).result(), 'execution_cancelled')
   })
 

@@ -3,9 +3,10 @@ local group = require("lib.group")
 local keys = require("lib.keys")
 local op = require("lib.op")
 
+-- Nil when the downstream has been forgotten, with a part of its flow.
 local function row(upstream, downstream)
   local e = group.edge(group.load(downstream), upstream)
-  return { upstream, downstream, e.kind, e.vote, e.created_at, e.name }
+  return e and { upstream, downstream, e.kind, e.vote, e.created_at, e.name }
 end
 
 return op.define({
@@ -21,7 +22,8 @@ return op.define({
     local found = redis.call("LRANGE", key, arg.after, arg.after + arg.count)
     for position = 1, math.min(#found, arg.count) do
       local other = found[position]
-      rows[position] = is_inbound and row(other, arg.id) or row(arg.id, other)
+      local from, to = is_inbound and other or arg.id, is_inbound and arg.id or other
+      rows[#rows + 1] = row(from, to)
     end
     return op.outcome("listed", { edges = rows, more = #found > arg.count })
   end,

@@ -17,7 +17,8 @@ return op.define({
     local g, rows, bytes = group.load(arg.id), {}, 0
     local found = redis.call("LRANGE", keys.upstreams(arg.id), arg.after, arg.after + arg.count)
     for position = 1, math.min(#found, arg.count) do
-      local x = record.load(found[position])
+      local id = found[position]
+      local x = record.load(id) or { id = id, f = { state = "absent", task = "" } }
       local ending = x.f.ended_at ~= nil and values.read(keys.ending(x.id))
       bytes = bytes + (ending and #ending or 0)
       if position > 1 and bytes > limits.page_bytes then

@@ -35,6 +35,10 @@ local function begin_round(g, arg)
     hashes.set(g, "k", arg.k or nil)
     hashes.set(g, "collect", arg.collect or "all")
     hashes.set(g, "impossible", arg.impossible or "resume")
+  else
+    -- What nobody said means something else to a parent than to work that has not begun.
+    hashes.set(g, "collect", hashes.get(g, "collect") or "all")
+    hashes.set(g, "impossible", hashes.get(g, "impossible") or "resume")
   end
 end
 
@@ -88,7 +92,7 @@ return op.define({
       return answer
     end
     local size = round_size(x)
-    if arg.k and arg.k > size then
+    if arg.k and size > 0 and arg.k > size then
       return op.refuse("quorum_unreachable", { execution = x.id, k = arg.k, n = size })
     end
     local verdict = verdict_of(x, arg)

@@ -2,8 +2,9 @@
 import { counts as limits } from '../../limits.ts'
 import { leafOf } from '../../machines/table.ts'
 import type { CallContext } from './call-context.ts'
+import { cancelMember } from './cascade.ts'
 import { finish } from './finish.ts'
-import { flowOf } from './flow.ts'
+import { flowOf, isDoomed } from './flow.ts'
 import { gateFacts } from './gates.ts'
 import { castVote, type Group, judge, loadGroup, requireEdge, type Vote, voteFor } from './group.ts'
 import type { Execution, StoredExecution } from './record.ts'
@@ -50,16 +51,18 @@ export function settleGroup(call: CallContext, group: Group): void {
   if (hash.get('state') !== 'pending' || hash.get('sealed') === undefined) return
   const x = call.keyspace.load(id)
   if (x === undefined) return
-  if (x.f.ended_at !== undefined) {
-    hash.set('state', 'closed')
-    return
-  }
   const verdict = x.f.deps === undefined ? 'pending' : judge(group)
   if (verdict === 'pending') return
+  if (isDoomed(flowOf(call, x), x)) {
+    // Whether the votes or the cascade come first must not matter.
+    cancelMember(call, x)
+    return
+  }
   hash.set('state', verdict)
   if (verdict === 'satisfied') openGate(call, x)
   else giveUp(call, x, group)
-  if (hash.get('remaining') === 'cancel') call.backlog.push(`spare ${id} 0`)
+  const hasSpare = hash.get('remaining') === 'cancel' || hash.get('watched') !== undefined
+  if (hasSpare) call.backlog.push(`spare ${id} 0`)
 }
 
 export interface Chunk {
@@ -102,28 +105,41 @@ export function resolve(call: CallContext, words: readonly string[]): number {
   return found.length
 }
 
-/** Whether all that depends on an execution is decided; who feeds too many is left alone. */
-function isSpare(call: CallContext, upstream: StoredExecution): boolean {
-  const { found, hasMore } = chunkOf(upstream.down ?? [], 0)
-  if (hasMore) return false
-  return found.every((id) => {
-    const { hash } = loadGroup(call, id)
-    return hash.get('sealed') !== undefined && hash.get('state') !== 'pending'
-  })
+/**
+ * Whether a group was decided without the upstream and wants it cancelled, and no other one still
+ * counts on it; that one is looked at again once it is decided. Who feeds too many is left alone.
+ */
+function isSpare(call: CallContext, { id, down = [] }: StoredExecution): boolean {
+  if (down.length > limits.sparedFeedsMax) return false
+  let isOwed = false
+  for (const downstream of down) {
+    const group = loadGroup(call, downstream)
+    const { hash } = group
+    const state = hash.get('state')
+    if (state === 'pending') {
+      hash.set('watched', 1)
+      return false
+    }
+    const wants = hash.get('remaining') === 'cancel' && state !== 'closed'
+    isOwed ||= wants && requireEdge(group, id).vote === 'u'
+  }
+  return isOwed
 }
 
-/** Cancels the upstreams that a decided group no longer needs. */
+/** Cancels the upstreams that nobody needs any more. */
 export function spare(call: CallContext, words: readonly string[]): number {
   const group = loadGroup(call, words[1] ?? '')
   const { found, hasMore } = chunkOf(group.stored.up ?? [], Number(words[2]))
   for (const id of found) {
     const x = call.keyspace.load(id)
     if (x === undefined || x.f.ended_at !== undefined) continue
-    if (requireEdge(group, id).vote !== 'u') continue
-    if (flowOf(call, x).hash.get('root') === id || !isSpare(call, x.stored)) continue
-    applyEvent(x, 'cancelExecution')
-    x.by = 'flow'
-    finish(call, x, 'no_longer_needed', undefined)
+    const flow = flowOf(call, x)
+    if (isDoomed(flow, x)) cancelMember(call, x)
+    else if (flow.hash.get('root') !== id && isSpare(call, x.stored)) {
+      applyEvent(x, 'cancelExecution')
+      x.by = 'flow'
+      finish(call, x, 'no_longer_needed', undefined)
+    }
   }
   pushRest(call, words, 2, hasMore)
   return found.length

@@ -130,7 +130,14 @@ export function isDoomed({ hash }: Flow, { f }: Execution): boolean {
   return policy === 'cancel_all' || (policy === 'cancel_pending' && f.state !== 'leased.held')
 }
 
-/** Whether the member's flow was cancelled or has failed: nothing of it may start or be retried. */
+/** Whether the member's flow wants its work to end: nothing of it is tried again. */
+export function barsRetry(call: CallContext, x: Execution): boolean {
+  if (x.f.flow === undefined) return false
+  const policy = flowOf(call, x).hash.get('cancel_policy')
+  return policy !== undefined && policy !== 'flow_only'
+}
+
+/** Whether the member's flow was cancelled or has failed: nothing of it may start. */
 export function isFlowOver(call: CallContext, x: Execution): boolean {
   return x.f.flow !== undefined && flowOf(call, x).hash.get('cancel_policy') !== undefined
 }

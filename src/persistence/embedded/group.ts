@@ -113,6 +113,12 @@ export function link(
   group.hash.add('n', 1)
 }
 
+/** Nobody waits for its edges any more, decided or not. Tells whether to look at its upstreams. */
+export function closeGroup({ hash }: Group): boolean {
+  if (hash.get('state') === 'pending') hash.set('state', 'closed')
+  return hash.get('watched') !== undefined
+}
+
 /** What an edge says once its upstream has ended so. */
 export function voteFor(kind: string, publicState: string): Vote {
   if (kind === 'c' || publicState === 'completed') return 's'

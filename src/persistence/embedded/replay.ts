@@ -36,7 +36,9 @@ function recount({ keyspace }: CallContext, group: Group): Recount {
     counts.n += 1
     if (vote !== 'u') counts[vote] += 1
   }
-  return { group, votes, counts, says: judge(group, counts) }
+  // Held work may not run before somebody has sealed its edges, however it ended.
+  const isSealed = group.hash.get('sealed') !== undefined
+  return { group, votes, counts, says: isSealed ? judge(group, counts) : 'pending' }
 }
 
 /**
@@ -79,8 +81,13 @@ function rejoin(call: CallContext, x: Execution, verdict: Recount | undefined): 
   if (x.f.reason === 'no_longer_needed') flow.hash.add('spared', -1)
   if (verdict === undefined) return
   restoreGroup(verdict.group, verdict.votes, verdict.counts)
-  if (verdict.says === 'satisfied') verdict.group.hash.set('state', 'satisfied')
-  else x.f.deps = 1
+  if (verdict.says !== 'satisfied') {
+    x.f.deps = 1
+    return
+  }
+  const { hash } = verdict.group
+  hash.set('state', 'satisfied')
+  if (hash.get('remaining') === 'cancel') call.backlog.push(`spare ${x.id} 0`)
 }
 
 function forgetEnding({ f }: Execution): void {

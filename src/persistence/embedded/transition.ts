@@ -8,6 +8,7 @@ import { type Leaf, leafOf, nextLeaf } from '../../machines/table.ts'
 import type { CallContext } from './call-context.ts'
 import type { ExecutionFields } from './execution-fields.ts'
 import { memberMoved } from './flow.ts'
+import { closeGroup, groupOf } from './group.ts'
 import { isRouted, type Keyspace, routeOf } from './keyspace.ts'
 import type { Execution } from './record.ts'
 import { enterLimit, followLifecycle } from './slots.ts'
@@ -183,6 +184,9 @@ function announceMember(call: CallContext, x: Execution): void {
   const to = requireLeaf(f.state)
   if (to.index === 'terminal' && f.has_down !== undefined) {
     call.backlog.push(`resolve ${id} ${f.replays ?? 0} 0`)
+  }
+  if (to.index === 'terminal' && f.has_up !== undefined && closeGroup(groupOf(call, x.stored))) {
+    call.backlog.push(`spare ${id} 0`)
   }
   memberMoved(call, x, requireLeaf(before.state), to)
 }

@@ -3,10 +3,13 @@ import { bytesMax } from '../../../limits.ts'
 import type { Answer, Arguments } from '../../contract.ts'
 import type { EdgeRow, InputRow } from '../../generated/operations.ts'
 import type { CallContext } from '../call-context.ts'
+import { absentFields } from '../execution-fields.ts'
 import { publicState } from '../dependents.ts'
 import { edgeOf, loadGroup, requireEdge } from '../group.ts'
 
-function edgeRow(call: CallContext, upstream: string, downstream: string): EdgeRow {
+/** Undefined when the downstream has been forgotten, with a part of its flow. */
+function edgeRow(call: CallContext, upstream: string, downstream: string): EdgeRow | undefined {
+  if (!call.keyspace.executions.has(downstream)) return undefined
   const { kind, vote, createdAtMs, name } = requireEdge(loadGroup(call, downstream), upstream)
   return { upstream, downstream, kind, vote, created_at: createdAtMs, name }
 }
@@ -19,8 +22,8 @@ export function listEdges(
   const isInbound = direction === 'incoming'
   const found = (isInbound ? stored?.up : stored?.down) ?? []
   const page = found.slice(after, after + count)
-  const edges = page.map((other) =>
-    isInbound ? edgeRow(call, other, id) : edgeRow(call, id, other),
+  const edges = page.flatMap(
+    (other) => (isInbound ? edgeRow(call, other, id) : edgeRow(call, id, other)) ?? [],
   )
   return { outcome: 'listed', edges, more: found.length > after + count }
 }
@@ -32,7 +35,8 @@ export function describeEdge(
   const stored = call.keyspace.executions.get(downstream)
   if (stored?.fields.flow !== flow) return { outcome: 'absent' }
   if (edgeOf(loadGroup(call, downstream), upstream) === undefined) return { outcome: 'absent' }
-  return { outcome: 'found', edges: [edgeRow(call, upstream, downstream)] }
+  const row = edgeRow(call, upstream, downstream)
+  return { outcome: 'found', edges: row === undefined ? [] : [row] }
 }
 
 export function flowOfExecution(
@@ -55,13 +59,13 @@ export function readInputs(
   let bytes = 0
   for (const upstream of found.slice(0, count)) {
     const from = keyspace.executions.get(upstream)
-    if (from === undefined) continue
-    const { task, reason = '', ended_at: endedAt } = from.fields
-    const ending = endedAt === undefined ? undefined : from.ending
+    const { task, reason = '', ended_at: endedAt } = from?.fields ?? absentFields
+    const ending = endedAt === undefined ? undefined : from?.ending
     bytes += ending?.byteLength ?? 0
     if (inputs.length > 0 && bytes > bytesMax.page) break
     const { name } = requireEdge(loadGroup(call, id), upstream)
-    inputs.push({ id: upstream, name, task, state: publicState(from), reason, ending })
+    const state = publicState(from ?? { fields: absentFields })
+    inputs.push({ id: upstream, name, task, state, reason, ending })
   }
   return { outcome: 'found', inputs, more: found.length > inputs.length }
 }

@@ -27,7 +27,12 @@ function roundSize(call: CallContext, x: Execution): number {
 function beginRound(group: Group, { policy, k, collect, impossible }: Wait): void {
   const { hash } = group
   if (hash.get('state') !== 'pending') nextRound(group)
-  if (policy === undefined) return
+  if (policy === undefined) {
+    // What nobody said means something else to a parent than to work that has not begun.
+    hash.set('collect', hash.get('collect') ?? 'all')
+    hash.set('impossible', hash.get('impossible') ?? 'resume')
+    return
+  }
   hash.set('policy', policy)
   hash.set('k', k)
   hash.set('collect', collect ?? 'all')
@@ -61,7 +66,7 @@ export function waitChildren(call: CallContext, args: Wait): Answer<'execution.w
   if ('answer' in checked) return checked.answer
   const { x } = checked
   const size = roundSize(call, x)
-  if (k !== undefined && k > size) {
+  if (k !== undefined && size > 0 && k > size) {
     return refuse('quorum_unreachable', { execution: x.id, k: String(k), n: String(size) })
   }
   const verdict = verdictOf(call, x, args)

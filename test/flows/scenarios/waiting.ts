@@ -1,0 +1,146 @@
+// Scenarios of parents that wait for their children.
+import {
+  build,
+  create,
+  ended,
+  expected,
+  gives,
+  group,
+  nodes,
+  operate,
+  type Scenario,
+  seen,
+  spawn,
+  start,
+  wait,
+} from './steps.ts'
+
+const parent = [create(), build(['p'], '', { finish: true }), start('p')]
+
+export const waitingScenarios: readonly Scenario[] = [
+  {
+    name: 'a parent waits for all that is left, unless it was told otherwise',
+    defects: [],
+    steps: [
+      create(),
+      build(['a', 'b', 'c', 'd'], 'a>d b>d c>d', {
+        groups: [group('d', { impossible: 'resume' })],
+      }),
+      ...ended('fail', 'a'),
+      start('d'),
+      wait('d'),
+      ...ended('fail', 'b'),
+      nodes({ d: 'waiting_children' }),
+      ...ended('complete', 'c'),
+      nodes({ d: 'waiting' }),
+    ],
+  },
+  {
+    name: 'a parent that wants some of nothing goes on',
+    defects: [1],
+    steps: [
+      ...parent,
+      wait('p', { policy: 'quorum', k: 1 }),
+      seen('done'),
+      nodes({ p: 'waiting' }),
+    ],
+  },
+  {
+    name: 'a parent with nothing to wait for goes on',
+    defects: [1],
+    steps: [...parent, wait('p'), nodes({ p: 'waiting' }), start('p'), seen('claimed p')],
+  },
+  {
+    name: 'a parent whose children are done already goes on',
+    defects: [1],
+    steps: [
+      ...parent,
+      spawn('p', ['c', 'd'], 'c>p d>p'),
+      ...ended('complete', 'c', 'd'),
+      nodes({ p: 'active' }),
+      wait('p'),
+      nodes({ p: 'waiting' }),
+      ...ended('complete', 'p'),
+      expected({ flow: 'completed' }),
+    ],
+  },
+  {
+    name: 'a parent waits for the last of its children',
+    defects: [],
+    steps: [
+      ...parent,
+      spawn('p', ['c', 'd'], 'c>p d>p'),
+      ...ended('complete', 'c'),
+      wait('p'),
+      nodes({ p: 'waiting_children' }),
+      ...ended('fail', 'd'),
+      nodes({ p: 'waiting' }),
+    ],
+  },
+  {
+    name: 'a parent waits for all children even when one has failed',
+    defects: [],
+    steps: [
+      ...parent,
+      spawn('p', ['c', 'd'], 'c>p d>p'),
+      wait('p'),
+      ...ended('fail', 'c'),
+      nodes({ p: 'waiting_children' }),
+      ...ended('complete', 'd'),
+      nodes({ p: 'waiting' }),
+    ],
+  },
+  {
+    name: 'a parent that asks for it fails with the first child',
+    defects: [],
+    steps: [
+      ...parent,
+      spawn('p', ['c', 'd'], 'c>p d>p'),
+      wait('p', { policy: 'all', impossible: 'fail', collect: 'first' }),
+      ...ended('fail', 'c'),
+      nodes({ p: 'failed', d: 'waiting' }),
+    ],
+  },
+  {
+    name: 'the failure of a child does not touch a parent that runs',
+    defects: [7],
+    steps: [
+      ...parent,
+      spawn('p', ['c'], 'c>p'),
+      ...ended('fail', 'c'),
+      nodes({ p: 'active' }),
+      gives('complete', 'p'),
+      seen('done'),
+      nodes({ p: 'completed' }),
+    ],
+  },
+  {
+    name: 'each round counts only what it waits for',
+    defects: [],
+    steps: [
+      ...parent,
+      spawn('p', ['c', 'd'], 'c>p d>p'),
+      wait('p', { policy: 'any' }),
+      ...ended('fail', 'c'),
+      nodes({ p: 'waiting_children' }),
+      ...ended('complete', 'd'),
+      start('p'),
+      spawn('p', ['e'], 'e>p'),
+      wait('p', { policy: 'all', impossible: 'fail', collect: 'first' }),
+      nodes({ p: 'waiting_children' }),
+      ...ended('complete', 'e'),
+      nodes({ p: 'waiting' }),
+    ],
+  },
+  {
+    name: 'a child that nobody ran ends with the wait when it is stopped',
+    defects: [],
+    steps: [
+      ...parent,
+      spawn('p', ['c'], 'c>p'),
+      wait('p'),
+      operate('stop', 'c'),
+      nodes({ p: 'waiting', c: 'cancelled' }),
+    ],
+  },
+]

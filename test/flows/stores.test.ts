@@ -1,0 +1,38 @@
+// Flows of the real stores against the oracle: known scenarios first, then random graphs and plays.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type RunningServer, startServer } from '../../scripts/servers.ts'
+import { testLibrary } from '../support/settable-clock.ts'
+import { missing, playAll } from './random-plays.ts'
+import { scenarios } from './scenarios/all.ts'
+import { playScenario } from './scenarios/steps.ts'
+import { storeSubject } from './subjects/store-subject.ts'
+import { embeddedStore, type ServerStores, serverStores } from './subjects/stores.ts'
+import type { FlowSubject } from './vocabulary.ts'
+
+function describeFlows(open: () => Promise<FlowSubject>): void {
+  it.each(scenarios)('knows that $name', async (scenario) => {
+    expect(await playScenario(scenario, await open())).toBeUndefined()
+  })
+
+  it('agrees with the oracle about random graphs', async () => {
+    expect(missing(await playAll(open))).toEqual([])
+  })
+}
+
+describe('The embedded store', () => {
+  describeFlows(async () => storeSubject(await embeddedStore()))
+})
+
+describe('The store on Valkey', () => {
+  let server: RunningServer
+  let stores: ServerStores
+  beforeAll(async () => {
+    server = await startServer({ flavour: 'valkey' })
+    stores = await serverStores(server.url, testLibrary)
+  })
+  afterAll(async () => {
+    await stores.close()
+    await server.stop()
+  })
+  describeFlows(async () => storeSubject(await stores.open()))
+})
