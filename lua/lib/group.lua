@@ -92,6 +92,19 @@ function group.close(g)
   return hashes.get(g, "watched") ~= nil
 end
 
+-- The group in words, as readers get it: how it is joined, how it stands, its counts.
+function group.words(g)
+  local words = {}
+  for position, name in ipairs({ "policy", "state", "k", "remaining", "impossible", "collect" }) do
+    words[position] = tostring(hashes.get(g, name) or "")
+  end
+  for _, name in ipairs({ "n", "s", "f", "x" }) do
+    words[#words + 1] = string.format("%.0f", hashes.number(g, name))
+  end
+  words[#words + 1] = hashes.get(g, "sealed") ~= nil and "sealed" or ""
+  return table.concat(words, " ")
+end
+
 -- What an edge says once its upstream has ended so.
 function group.vote_for(kind, public)
   if kind == "c" or public == "completed" then

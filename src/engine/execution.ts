@@ -11,6 +11,7 @@ import type {
   SignalDelivery,
 } from '../persistence/backend.ts'
 import { corruptKey } from '../persistence/corruption.ts'
+import { type Explanation, explainExecution } from '../persistence/explanation.ts'
 import type { StreamSummary } from '../persistence/frames.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import type { Endings } from './endings.ts'
@@ -42,6 +43,10 @@ export interface ExecutionParts {
     | 'readSummary'
     | 'describeUsage'
     | 'resolveExecutionFlowId'
+    | 'describeFlow'
+    | 'describeBudget'
+    | 'listEdges'
+    | 'listLanes'
     | 'replaySubgraph'
   >
   readonly flowRun: (id: FlowId) => FlowRun
@@ -205,6 +210,14 @@ export class Execution<Output = unknown> {
   /** Ends it as cancelled, whoever works on it: that attempt's signal fires at once, anywhere. */
   async cancel(reason = 'cancelled by the application'): Promise<void> {
     await this.parts.backend.cancelExecution(this.id, reason)
+  }
+
+  /**
+   * Why it does not run and what would make it run, as data and in a sentence for people; undefined
+   * when it is unknown. Read in several steps, so that it may join moments a little apart.
+   */
+  explain(): Promise<Explanation | undefined> {
+    return explainExecution(this.parts.backend, this.id)
   }
 
   /** The flow that it belongs to, or undefined; a task that spawns children begins one. */

@@ -4,6 +4,7 @@ import type { FailureClass } from '../limits.ts'
 import type { PublicState } from '../machines/execution.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import type { CapabilitySet, ClaimedExecution, FailureReason } from './backend.ts'
+import type { GroupSnapshot } from './backend-flow.ts'
 
 /** An attempt that ended without ending the execution. */
 export interface EndedAttempt {
@@ -77,6 +78,11 @@ export interface ExecutionSnapshot {
   readonly limit: LimitUse | undefined
   /** Ids of its budgets, sorted. */
   readonly budgets: readonly string[]
+  /** The flow that it belongs to, and how its inbound edges stand. */
+  readonly flowId: ExecutionId | undefined
+  readonly group: GroupSnapshot | undefined
+  /** Who reserved it for a moment. */
+  readonly grant: { readonly worker: string; readonly untilMs: number } | undefined
   readonly tags: Readonly<Record<string, string>>
   readonly endedAttempts: readonly EndedAttempt[]
   /** The latest suspension. */

@@ -119,7 +119,7 @@ function readTags(key: string, text: string): Readonly<Record<string, string>> {
 
 const groupStates: readonly string[] = ['pending', 'satisfied', 'impossible', 'closed']
 
-function readGroup(key: string, text: string): GroupSnapshot {
+export function readGroup(key: string, text: string): GroupSnapshot {
   const [policy = '', state = '', k, remaining, impossible, collect, ...rest] = text.split(' ')
   const [total, satisfied, failed, skipped] = rest.map((word) => Number(word))
   if (!groupStates.includes(state)) corrupt(key, `state: ${state}`)

@@ -15,9 +15,18 @@ import type {
 } from './backend.ts'
 import type { Answer } from './contract.ts'
 import { corrupt, fieldReader } from './corruption.ts'
+import { readGroup } from './flow-reading.ts'
 
 type Found = Extract<Answer<'execution.describe'>, { outcome: 'found' }>
 type Ended = Extract<Answer<'execution.watch'>, { outcome: 'ended' }>
+
+function readFlowId(partition: number, local: string | undefined): ExecutionId | undefined {
+  return local === undefined ? undefined : formatExecutionId(partition, local)
+}
+
+function readGrant(worker: string | undefined, untilMs: number | undefined) {
+  return worker === undefined || untilMs === undefined ? undefined : { worker, untilMs }
+}
 
 /** The public view of a stored execution. */
 export function readSnapshot(partition: number, local: string, found: Found): ExecutionSnapshot {
@@ -60,6 +69,9 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     capabilities: (read.optionalText('capabilities') ?? '').split(',').filter(Boolean),
     fairnessKey: read.optionalText('share'),
     limit: readLimitUse(found.fields),
+    flowId: readFlowId(partition, read.optionalText('flow')),
+    group: found.group === undefined ? undefined : readGroup(`group:${local}`, found.group),
+    grant: readGrant(read.optionalText('grant_worker'), read.optionalNumber('grant_until')),
     budgets: (read.optionalText('budgets') ?? '').split(',').filter(Boolean),
     tags: readTags(id, found.tags),
     endedAttempts: found.attempts.map((line, at) => readEndedAttempt(id, line, at)),

@@ -9,6 +9,7 @@ import { describeClaim } from './claim.ts'
 import { describeDeadlines } from './deadlines.ts'
 import { describeDelay } from './delay.ts'
 import { describeEarlySignals } from './early-signals.ts'
+import { describeExplanations } from './explanations.ts'
 import { describeFeed } from './feed.ts'
 import { describeFeedTrimming } from './feed-trimming.ts'
 import { describeFence } from './fence.ts'
@@ -98,6 +99,7 @@ export function describeContract(flavour: FlavourName): void {
     describeFeed(open)
     describeFeedTrimming(open)
     describeFlows(open)
+    describeExplanations(open)
     describeJoins(open)
     describeFlowReplay(open)
     describeFlowReads(open)

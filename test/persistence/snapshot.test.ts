@@ -27,6 +27,7 @@ function read(more: Record<string, string> = {}, found: Partial<Found> = {}) {
     tags: undefined,
     attempts: [],
     suspension: {},
+    group: undefined,
     ...found,
   })
 }

@@ -1,4 +1,5 @@
 -- Read everything small that is stored about one execution, in one step.
+local group = require("lib.group")
 local keys = require("lib.keys")
 local op = require("lib.op")
 local record = require("lib.record")
@@ -32,6 +33,7 @@ return op.define({
       "tags:text?",
       "attempts:list",
       "suspension:map",
+      "group:text?",
     },
     absent = {},
   },
@@ -46,6 +48,7 @@ return op.define({
       tags = values.read(keys.tags(arg.id)),
       attempts = redis.call("LRANGE", keys.attempts(arg.id), 0, -1),
       suspension = suspension_fields(arg.id),
+      group = x.f.has_up ~= nil and group.words(group.load(arg.id)) or nil,
     })
   end,
 })

@@ -1,6 +1,5 @@
 -- Read one page of a flow's members with their states and how their inbound edges stand.
 local group = require("lib.group")
-local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local op = require("lib.op")
 local pending = require("lib.pending")
@@ -11,16 +10,7 @@ local function row(id)
   if x.f.has_up == nil then
     return { id, x.f.task, x.f.state, false }
   end
-  local g = group.load(id)
-  local words = {}
-  for position, name in ipairs({ "policy", "state", "k", "remaining", "impossible", "collect" }) do
-    words[position] = tostring(hashes.get(g, name) or "")
-  end
-  for _, name in ipairs({ "n", "s", "f", "x" }) do
-    words[#words + 1] = string.format("%.0f", hashes.number(g, name))
-  end
-  words[#words + 1] = hashes.get(g, "sealed") ~= nil and "sealed" or ""
-  return { id, x.f.task, x.f.state, table.concat(words, " ") }
+  return { id, x.f.task, x.f.state, group.words(group.load(id)) }
 end
 
 return op.define({

@@ -119,6 +119,18 @@ export function closeGroup({ hash }: Group): boolean {
   return hash.get('watched') !== undefined
 }
 
+const joined = ['policy', 'state', 'k', 'remaining', 'impossible', 'collect']
+
+/** The group in words, as readers get it: how it is joined, how it stands, its counts. */
+export function groupWords({ hash }: Group): string {
+  const words = [
+    ...joined.map((name) => hash.get(name) ?? ''),
+    ...['n', 's', 'f', 'x'].map((name) => String(hash.number(name))),
+    hash.get('sealed') === undefined ? '' : 'sealed',
+  ]
+  return words.join(' ')
+}
+
 /** What an edge says once its upstream has ended so. */
 export function voteFor(kind: string, publicState: string): Vote {
   if (kind === 'c' || publicState === 'completed') return 's'
@@ -154,7 +166,7 @@ export function nextRound({ hash }: Group): void {
   hash.set('state', 'pending')
 }
 
-export function countsOf({ hash }: Group): Counts {
+function countsOf({ hash }: Group): Counts {
   return { n: hash.number('n'), s: hash.number('s'), f: hash.number('f'), x: hash.number('x') }
 }
 

@@ -109,7 +109,7 @@ export interface Operations {
   }
   'execution.describe': {
     readonly args: { readonly id: string }
-    readonly answer: { readonly outcome: 'found'; readonly fields: Readonly<Record<string, string>>; readonly note: string | undefined; readonly tags: string | undefined; readonly attempts: readonly string[]; readonly suspension: Readonly<Record<string, string>> } | { readonly outcome: 'absent';  }
+    readonly answer: { readonly outcome: 'found'; readonly fields: Readonly<Record<string, string>>; readonly note: string | undefined; readonly tags: string | undefined; readonly attempts: readonly string[]; readonly suspension: Readonly<Record<string, string>>; readonly group: string | undefined } | { readonly outcome: 'absent';  }
   }
   'execution.fail': {
     readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly digest: string; readonly class: FailureClass; readonly failure: Uint8Array; readonly random_ppm: number }
@@ -1084,6 +1084,11 @@ export const operationPlans: Plans = {
           "name": "suspension",
           "type": "map",
           "optional": false
+        },
+        {
+          "name": "group",
+          "type": "text",
+          "optional": true
         }
       ],
       "absent": []

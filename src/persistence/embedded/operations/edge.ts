@@ -3,8 +3,8 @@ import { bytesMax } from '../../../limits.ts'
 import type { Answer, Arguments } from '../../contract.ts'
 import type { EdgeRow, InputRow } from '../../generated/operations.ts'
 import type { CallContext } from '../call-context.ts'
-import { absentFields } from '../execution-fields.ts'
 import { publicState } from '../dependents.ts'
+import { absentFields } from '../execution-fields.ts'
 import { edgeOf, loadGroup, requireEdge } from '../group.ts'
 
 /** Undefined when the downstream has been forgotten, with a part of its flow. */

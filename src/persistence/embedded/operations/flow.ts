@@ -15,7 +15,7 @@ import {
 } from '../flow.ts'
 import { applyGraph, sealFlow } from '../graph.ts'
 import { GraphPlan, planGraph } from '../graph-plan.ts'
-import { groupOf } from '../group.ts'
+import { groupOf, groupWords } from '../group.ts'
 import type { StoredExecution } from '../record.ts'
 import { runAgain } from '../replay.ts'
 import { removeFlow } from '../retire.ts'
@@ -118,19 +118,11 @@ export function listFlows(
   return { outcome: 'listed', flows, more: ids.length > count }
 }
 
-const joined = ['policy', 'state', 'k', 'remaining', 'impossible', 'collect']
-
 function memberRow(call: CallContext, stored: StoredExecution): MemberRow {
   const { id, fields } = stored
   const row = { id, task: fields.task, state: fields.state }
   if (fields.has_up === undefined) return { ...row, group: undefined }
-  const { hash } = groupOf(call, stored)
-  const words = [
-    ...joined.map((name) => hash.get(name) ?? ''),
-    ...['n', 's', 'f', 'x'].map((name) => String(hash.number(name))),
-    hash.get('sealed') === undefined ? '' : 'sealed',
-  ]
-  return { ...row, group: words.join(' ') }
+  return { ...row, group: groupWords(groupOf(call, stored)) }
 }
 
 export function listMembers(

@@ -2,6 +2,7 @@
 import type { Answer, Arguments } from '../../contract.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { fieldTexts } from '../execution-fields.ts'
+import { groupOf, groupWords } from '../group.ts'
 import type { StoredExecution } from '../record.ts'
 
 /** Without what signals contributed: that may be much. */
@@ -11,10 +12,10 @@ function suspensionFields({ wait }: StoredExecution): Record<string, string> {
 }
 
 export function describe(
-  { keyspace }: CallContext,
+  call: CallContext,
   { id }: Arguments<'execution.describe'>,
 ): Answer<'execution.describe'> {
-  const stored = keyspace.executions.get(id)
+  const stored = call.keyspace.executions.get(id)
   if (stored === undefined) return { outcome: 'absent' }
   return {
     outcome: 'found',
@@ -23,6 +24,7 @@ export function describe(
     tags: stored.tags,
     attempts: [...(stored.attempts ?? [])],
     suspension: suspensionFields(stored),
+    group: stored.fields.has_up === undefined ? undefined : groupWords(groupOf(call, stored)),
   }
 }
 
