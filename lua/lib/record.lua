@@ -35,6 +35,16 @@ local placed = {
   worker = true,
 }
 
+-- Placed as numbers, which a load has checked.
+local measured = {
+  created_at = true,
+  ended_at = true,
+  expires_at = true,
+  lease_ms = true,
+  started_at = true,
+  updated_at = true,
+}
+
 local function refuse(why)
   error({ unreadable = why })
 end
@@ -250,13 +260,20 @@ end
 
 -- A field's number, or nil when it is not there.
 function record.number(x, name)
-  local text = x.f[name]
-  return text and corruption.number(x.key, name, text)
+  local value = x.f[name]
+  if value == nil or measured[name] then
+    return value
+  end
+  return corruption.number(x.key, name, value)
 end
 
 -- The number of a field that must be there.
 function record.need(x, name)
-  return corruption.number(x.key, name, x.f[name])
+  local value = x.f[name]
+  if value ~= nil and measured[name] then
+    return value
+  end
+  return corruption.number(x.key, name, value)
 end
 
 function record.save(x)
