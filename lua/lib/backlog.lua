@@ -2,6 +2,7 @@
 --
 -- An item is a line of words; the first one names the handler, which must find out for itself
 -- whether there is still something to do.
+local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 
 local backlog = {}
@@ -26,6 +27,29 @@ function backlog.push(item)
   items[last] = item
 end
 
+-- Does the same for every id, then `rest`. One that fails keeps no other from it; the first failure
+-- is raised at the end, so that the item stays with those that are stuck.
+function backlog.each(ids, act, rest)
+  local is_whole, failure = true, nil
+  for _, id in ipairs(ids) do
+    local ok, why = pcall(act, id)
+    if not ok and is_whole then
+      is_whole, failure = false, why
+    end
+  end
+  rest()
+  if not is_whole then
+    error(failure, 0)
+  end
+end
+
+local function reason_of(failure)
+  if type(failure) == "table" and failure.corrupt then
+    return corruption.line(failure.corrupt)
+  end
+  return tostring(failure)
+end
+
 local function perform(item, now_ms)
   local words = {}
   for word in item:gmatch("%S+") do
@@ -36,7 +60,8 @@ local function perform(item, now_ms)
     return done
   end
   -- Kept for whoever mends it: one bad item must not hold up all others.
-  redis.call("RPUSH", keys.stuck(), item)
+  redis.call("RPUSH", keys.stuck(), item .. "\n" .. reason_of(done))
+  is_told = true
   return 1
 end
 
@@ -81,8 +106,19 @@ function backlog.drain(now_ms, units)
   return done
 end
 
+-- Puts stuck items back among those that are kept.
+function backlog.retry(count)
+  for _, entry in ipairs(redis.call("LPOP", keys.stuck(), count) or {}) do
+    redis.call("RPUSH", keys.backlog(), entry:match("^[^\n]+"))
+    is_kept = true
+  end
+end
+
+-- How many items are kept, how many are stuck, and why the latest of these is.
 function backlog.size()
-  return redis.call("LLEN", keys.backlog()), redis.call("LLEN", keys.stuck())
+  local latest = redis.call("LINDEX", keys.stuck(), -1)
+  local why = latest and latest:match("\n(.*)") or nil
+  return redis.call("LLEN", keys.backlog()), redis.call("LLEN", keys.stuck()), why
 end
 
 return backlog

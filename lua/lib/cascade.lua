@@ -30,7 +30,7 @@ end
 local function doomed(words, now_ms)
   local x = record.load(words[2])
   if x ~= nil and x.f.ended_at == nil then
-    cancel_doomed(flow.load(x.f.flow), x.id, now_ms)
+    cancel_doomed(flow.of(x), x.id, now_ms)
   end
   return 1
 end
@@ -46,14 +46,15 @@ local function walk(words, now_ms)
   local from = words[3] and "(" .. words[3] or "-"
   local key = keys.members(h.id)
   local found = redis.call("ZRANGE", key, from, "+", "BYLEX", "LIMIT", 0, limits.graph_chunk)
-  for _, id in ipairs(found) do
+  backlog.each(found, function(id)
     cancel_doomed(h, id, now_ms)
-  end
-  if #found == limits.graph_chunk then
-    backlog.push("cascade " .. h.id .. " " .. found[#found])
-  else
-    hashes.set(h, "cancelling", nil)
-  end
+  end, function()
+    if #found == limits.graph_chunk then
+      backlog.push("cascade " .. h.id .. " " .. found[#found])
+    else
+      hashes.set(h, "cancelling", nil)
+    end
+  end)
   return #found
 end
 

@@ -62,7 +62,7 @@ function dependents.settle(g, now_ms)
   local verdict = x.f.deps ~= nil and group.verdict(g) or "pending"
   if verdict == "pending" then
     return
-  elseif flow.dooms(flow.load(x.f.flow), x) then
+  elseif flow.dooms(flow.of(x), x) then
     -- Whether the votes or the cascade come first must not matter.
     cascade.cancel(x, now_ms)
     return
@@ -101,15 +101,17 @@ local function resolve(words, now_ms)
     return 1
   end
   local found, has_more = chunk_of(keys.downstreams(upstream.id), tonumber(words[4]))
-  for _, id in ipairs(found) do
+  backlog.each(found, function(id)
     local g = group.load(id)
     local edge = group.edge(g, upstream.id)
     if edge.vote == "u" then
       group.cast(g, edge, dependents.vote_now(edge.kind, upstream))
-      dependents.settle(g, now_ms)
     end
-  end
-  push_rest(words, 4, has_more)
+    -- Also after a vote that is known: whoever cast it may have met damage right then.
+    dependents.settle(g, now_ms)
+  end, function()
+    push_rest(words, 4, has_more)
+  end)
   return #found
 end
 
@@ -138,10 +140,10 @@ end
 -- spare <downstream> <place>: cancels the upstreams that nobody needs any more.
 local function spare(words, now_ms)
   local found, has_more = chunk_of(keys.upstreams(words[2]), tonumber(words[3]))
-  for _, id in ipairs(found) do
+  backlog.each(found, function(id)
     local x = record.load(id)
     if x ~= nil and x.f.ended_at == nil then
-      local h = flow.load(x.f.flow)
+      local h = flow.of(x)
       if flow.dooms(h, x) then
         cascade.cancel(x, now_ms)
       elseif hashes.get(h, "root") ~= id and is_spare(x) then
@@ -150,8 +152,9 @@ local function spare(words, now_ms)
         finish.commit(x, "no_longer_needed", nil, now_ms)
       end
     end
-  end
-  push_rest(words, 3, has_more)
+  end, function()
+    push_rest(words, 3, has_more)
+  end)
   return #found
 end
 

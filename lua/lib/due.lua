@@ -65,7 +65,7 @@ function due.apply(x, now_ms)
   if ended(x) then
     return false
   end
-  if f.flow ~= nil and flow.dooms(flow.load(f.flow), x) then
+  if f.flow ~= nil and flow.dooms(flow.of(x), x) then
     cascade.cancel(x, now_ms)
     return true
   end

@@ -1,5 +1,6 @@
 -- Flows: what a graph of executions has come to, kept exact with every move of a member.
 local backlog = require("lib.backlog")
+local corruption = require("lib.corruption")
 local feed = require("lib.feed")
 local hashes = require("lib.hashes")
 local keys = require("lib.keys")
@@ -41,14 +42,24 @@ local fields = {
   "waiting_children",
 }
 
+local states = { open = true, completed = true, failed = true, cancelled = true }
+
 -- The flow, or nil when there is none.
 function flow.load(id)
   local h = hashes.open(keys.flow(id), fields)
-  if hashes.get(h, "state") == nil then
+  local state = hashes.get(h, "state")
+  if state == nil then
     return nil
+  elseif not states[state] then
+    corruption.tell(h.key, "state", "is unknown")
   end
   h.id = id
   return h
+end
+
+-- The flow of a member.
+function flow.of(x)
+  return flow.load(x.f.flow) or corruption.tell(keys.flow(x.f.flow), "state", "is missing")
 end
 
 function flow.create(id, values, now_ms)
@@ -140,7 +151,7 @@ end
 
 -- Counts a member's move between two leaves of the lifecycle.
 function flow.moved(x, from, to, now_ms)
-  local h = flow.load(x.f.flow)
+  local h = flow.of(x)
   if from.index ~= "none" then
     hashes.add(h, from.public, -1)
   end
@@ -168,14 +179,13 @@ end
 
 -- Whether the member's flow wants its work to end: nothing of it is tried again.
 function flow.bars_retry(x)
-  local policy = hashes.get(flow.load(x.f.flow), "cancel_policy")
+  local policy = hashes.get(flow.of(x), "cancel_policy")
   return policy ~= nil and policy ~= "flow_only"
 end
 
 -- Whether the member's flow was cancelled or has failed: nothing of it may start.
 function flow.is_over(x)
-  local h = flow.load(x.f.flow)
-  return h ~= nil and hashes.get(h, "cancel_policy") ~= nil
+  return hashes.get(flow.of(x), "cancel_policy") ~= nil
 end
 
 -- Makes an ended flow open again because a member is run again.

@@ -3,6 +3,7 @@
 -- One hash holds the group: its own fields, and for each upstream by its id the words of the edge:
 -- kind, vote, place among the inbound edges, place among the upstream's outbound edges, the time
 -- at which it was made, and its name.
+local corruption = require("lib.corruption")
 local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 
@@ -25,9 +26,15 @@ local fields = {
   "x",
 }
 
+local states = { pending = true, satisfied = true, impossible = true, closed = true }
+
 -- The group of an execution; one without any edge has no state.
 function group.load(id)
   local g = hashes.open(keys.group(id), fields)
+  local state = hashes.get(g, "state")
+  if state ~= nil and not states[state] then
+    corruption.tell(g.key, "state", "is unknown")
+  end
   g.id = id
   return g
 end
@@ -52,6 +59,9 @@ function group.edge(g, upstream)
     return nil
   end
   local kind, vote, inbound, outbound, created_at, name = text:match(edge_pattern)
+  if kind == nil then
+    corruption.tell(g.key, upstream, "does not parse")
+  end
   return {
     upstream = upstream,
     kind = kind,
@@ -115,9 +125,9 @@ end
 
 -- Counts the vote of an edge that had none.
 function group.cast(g, edge, vote)
+  hashes.add(g, vote, 1)
   edge.vote = vote
   save_edge(g, edge)
-  hashes.add(g, vote, 1)
 end
 
 -- Puts counts and votes as they were found anew.

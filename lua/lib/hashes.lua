@@ -1,4 +1,6 @@
 -- Hashes that one server call reads field by field at most once, and writes once.
+local corruption = require("lib.corruption")
+
 local hashes = {}
 
 -- key → the hash as this call knows it.
@@ -39,8 +41,13 @@ function hashes.get(h, name)
   return value or nil
 end
 
+-- A field that counts: one that is not there counts nothing.
 function hashes.number(h, name)
-  return tonumber(hashes.get(h, name) or nil) or 0
+  local value = hashes.get(h, name)
+  if type(value) == "string" then
+    return corruption.number(h.key, name, value)
+  end
+  return value or 0
 end
 
 -- Sets a field to text or to a whole number; nil removes it. Written when the call ends.

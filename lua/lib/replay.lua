@@ -55,7 +55,7 @@ local function check(x, reopens)
     return op.refuse("max_replays_exhausted", { replays = replays })
   end
   if x.f.flow ~= nil then
-    local h = flow.load(x.f.flow)
+    local h = flow.of(x)
     local state = flow.state(h)
     if state == "cancelled" or (state ~= "open" and not reopens) then
       return op.refuse("flow_ended", { flow = h.id, state = state })
@@ -72,7 +72,7 @@ local cleared = { "class", "ended_at", "progress", "reason", "reclaims", "retrie
 
 -- What of the flow and the edges changes before the execution is placed anew.
 local function rejoin(x, verdict, now_ms)
-  local h = flow.load(x.f.flow)
+  local h = flow.of(x)
   flow.reopen(h, now_ms)
   if x.f.reason == "no_longer_needed" then
     hashes.add(h, "spared", -1)
@@ -169,15 +169,16 @@ local function recount_dependents(words, now_ms)
   end
   local key = keys.downstreams(upstream.id)
   local found, has_more = dependents.chunk_of(key, tonumber(words[3]))
-  for _, id in ipairs(found) do
+  backlog.each(found, function(id)
     local x = record.load(id)
     if x.f.ended_at == nil then
       count_again(x, now_ms)
     elseif words[4] == "rerun" and x.f.reason == "dependency_failed" then
       rerun(x, upstream.f.replay_id, now_ms)
     end
-  end
-  dependents.push_rest(words, 3, has_more)
+  end, function()
+    dependents.push_rest(words, 3, has_more)
+  end)
   return #found
 end
 

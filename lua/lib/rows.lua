@@ -37,7 +37,7 @@ return {
     "left_out:flag",
   },
   -- A flow, one of its members with the words of its group, an edge, what an upstream came to.
-  flow = { "id:text", "created_at:int", "state:text" },
+  flow = { "id:text", "created_at:text?", "state:text?" },
   member = { "id:text", "task:text", "state:text", "group:text?" },
   edge = {
     "upstream:text",

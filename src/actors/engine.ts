@@ -11,12 +11,14 @@ export interface EngineInput {
   readonly onError: (error: unknown) => void
 }
 
-function supervise(id: string, loop: (backend: EngineBackend) => Loop) {
+type OpenLoop = (backend: EngineBackend, onError: EngineInput['onError']) => Loop
+
+function supervise(id: string, loop: OpenLoop) {
   return {
     src: 'supervised' as const,
     id,
     input: ({ context }: { context: EngineInput }) => ({
-      loop: loop(context.backend),
+      loop: loop(context.backend, context.onError),
       onError: context.onError,
     }),
   }

@@ -3,7 +3,7 @@ import type { ExecutionId } from '../ids.ts'
 import type { Choice } from '../limits.ts'
 import type { PublicState } from '../machines/execution.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
-import type { Handle, Page, PartitionKey, Submission } from './backend.ts'
+import type { Handle, Page, PartitionKey, RecordPage, Submission } from './backend.ts'
 
 /** Identity of a flow: `<partition>-<26 characters>`, like that of an execution. */
 export type FlowId = string
@@ -205,12 +205,12 @@ export interface FlowOperations {
   describeEdge(flowId: FlowId, edgeId: EdgeId): Promise<EdgeSnapshot | undefined>
   /** The flow of an execution, or undefined when it has none or is unknown. */
   resolveExecutionFlowId(id: ExecutionId): Promise<FlowId | undefined>
-  /** Flows of one partition in the order of their ids, after the cursor. */
+  /** Flows of one partition in the order of their ids, after the cursor; `corrupt` beside them. */
   listFlows(
     partition: PartitionKey,
     cursor: FlowId | undefined,
     limit: number,
-  ): Promise<Page<FlowSummary, FlowId>>
+  ): Promise<RecordPage<FlowSummary, FlowId>>
   /** Ends a flow as cancelled. A wider policy may follow; a narrower one changes nothing. */
   cancelFlow(
     id: FlowId,
@@ -218,6 +218,23 @@ export interface FlowOperations {
     wait: CancelFlowWait,
     reason?: string,
   ): Promise<CancelFlowOutcome>
+}
+
+export interface DrainOptions {
+  /** How much to take up at most. */
+  readonly count?: number | undefined
+  /** Takes up what is stuck too, once what kept it has been mended. */
+  readonly again?: boolean | undefined
+}
+
+export interface Drained {
+  readonly done: number
+  /** What can be done next. */
+  readonly left: number
+  /** What met a damaged record: it waits for an operator, and holds nothing else up. */
+  readonly stuck: number
+  /** Why the latest of these is stuck: the record's key, the field, and what is wrong with it. */
+  readonly why: string | undefined
 }
 
 /** What else there is to do with flows. */
@@ -243,11 +260,8 @@ export interface FlowIngress {
   replaySubgraph(id: ExecutionId, replayId?: string): Promise<{ readonly replays: number }>
   /** Forgets an ended flow with all its members. */
   purgeFlow(id: FlowId): Promise<{ readonly outcome: 'purged' | 'absent' }>
-  /** Does work that was left for later in a partition. `stuck` needs an operator. */
-  drain(
-    partition: PartitionKey,
-    count?: number,
-  ): Promise<{ readonly done: number; readonly left: number; readonly stuck: number }>
+  /** Does work that was left for later in a partition. */
+  drain(partition: PartitionKey, options?: DrainOptions): Promise<Drained>
   /** Calls `listener` with each partition that has work left, and with undefined after a gap. */
   onBacklog(listener: (partition: PartitionKey | undefined) => void): Promise<() => void>
 }

@@ -149,6 +149,7 @@ async function laneReasons(
 }
 
 const time = (atMs: number): string => new Date(atMs).toISOString()
+const inBrackets = (reason: string | undefined) => (reason === undefined ? '' : ` (${reason})`)
 
 const sentences: {
   readonly [Kind in ExplanationReason['kind']]: (
@@ -156,7 +157,7 @@ const sentences: {
   ) => string
 } = {
   ended: ({ state, reason }) =>
-    `It has ended as ${state}${reason === undefined ? '' : ` (${reason})`}; replay it to run again.`,
+    `It has ended as ${state}${inBrackets(reason)}; replay it to run again.`,
   running: ({ worker, expiresAtMs }) =>
     `It runs on ${worker}, under a lease until ${time(expiresAtMs)}.`,
   lost_lease: ({ how }) =>
@@ -168,9 +169,8 @@ const sentences: {
   dependencies: ({ policy, total, satisfied, held, upstreams }) =>
     held
       ? 'It is held until its inbound edges are sealed.'
-      : `It waits for ${policy} ${total} of its upstreams, ${satisfied} of them satisfied; not ended: ${
-          upstreams.join(', ') || 'none'
-        }.`,
+      : `It waits for ${policy} ${total} of its upstreams, ${satisfied} of them satisfied; ` +
+        `not ended: ${upstreams.join(', ') || 'none'}.`,
   time: ({ atMs, retry }) =>
     retry ? `It is tried again at ${time(atMs)}.` : `It must not run before ${time(atMs)}.`,
   signal: ({ reason, timeoutAtMs }) =>

@@ -14,12 +14,14 @@ import {
 import { bounds } from '../limits.ts'
 import type { LeafName } from '../machines/generated/lifecycle.ts'
 import { anyCount, checkArguments, checkWhole, parseCursor } from './arguments.ts'
-import type { Handle, Page } from './backend.ts'
+import type { Handle, Page, RecordPage } from './backend.ts'
 import type {
   CancelFlowOutcome,
   CancelFlowPolicy,
   CancelFlowWait,
   CreateFlowOutcome,
+  Drained,
+  DrainOptions,
   EdgeDirection,
   EdgeId,
   EdgeSnapshot,
@@ -38,8 +40,16 @@ import type {
   WaitChildrenOutcome,
 } from './backend-flow.ts'
 import type { Arguments } from './contract.ts'
-import { readEdge, readFlow, readFlowState, readInput, readMember } from './flow-reading.ts'
-import type { MemberPart } from './generated/operations.ts'
+import { corruptKey, readRows } from './corruption.ts'
+import {
+  readEdge,
+  readFlow,
+  readFlowState,
+  readFlowSummary,
+  readInput,
+  readMember,
+} from './flow-reading.ts'
+import type { FlowRow, MemberPart } from './generated/operations.ts'
 import { parseHandle } from './handle.ts'
 import { OperationCaller } from './operation-caller.ts'
 import type { Store } from './store.ts'
@@ -80,7 +90,7 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
       readInputs: (id, after, limit) => this.readInputs(id, after, limit),
       replaySubgraph: (id, replayId) => this.replaySubgraph(id, replayId),
       purgeFlow: (id) => this.purgeFlow(id),
-      drain: (partition, count) => this.drain(partition, count),
+      drain: (partition, options) => this.drain(partition, options),
       onBacklog: (listener) => this.onBacklog(listener),
     }
   }
@@ -156,18 +166,16 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     partition: number,
     cursor: FlowId | undefined,
     limit: number,
-  ): Promise<Page<FlowSummary, FlowId>> {
+  ): Promise<RecordPage<FlowSummary, FlowId>> {
     checkWhole('limit', limit, anyCount)
     checkWhole('partition', partition, { min: 0, max: this.store.partitionCount - 1 })
     const after = cursor === undefined ? undefined : parseCursor(cursor)
     const count = Math.min(limit, bounds.page_count.max)
     const { flows, more } = await this.call(partition, 'flow.list', { after, count })
-    const items = flows.map(({ id, created_at, state }) => ({
-      flowId: formatExecutionId(partition, id),
-      createdAtMs: created_at,
-      state: readFlowState(`flow:${id}`, state),
-    }))
-    return { items, nextCursor: more ? items.at(-1)?.flowId : undefined }
+    const idOf = ({ id }: FlowRow) => formatExecutionId(partition, id)
+    const last = flows.at(-1)
+    const nextCursor = more && last !== undefined ? idOf(last) : undefined
+    return { ...readRows(flows, idOf, (row) => readFlowSummary(partition, row)), nextCursor }
   }
 
   async listMembers(
@@ -223,7 +231,7 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     if (answer.outcome === 'absent' || answer.flow === undefined) return undefined
     const flowId = formatExecutionId(partition, answer.flow)
     if (/^[0-9a-z]{26}$/.test(answer.flow)) return flowId
-    throw new EngineError('corruption', `x:${local}: flow: ${answer.flow} is no flow id`)
+    return corruptKey(`x:${local}`, 'flow', `no flow id: ${answer.flow}`)
   }
 
   async cancelFlow(
@@ -294,10 +302,11 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
 
   async drain(
     partition: number,
-    count = drainCount,
-  ): Promise<{ readonly done: number; readonly left: number; readonly stuck: number }> {
-    const { done, left, stuck } = await this.call(partition, 'partition.drain', { count })
-    return { done, left, stuck }
+    { count = drainCount, again = false }: DrainOptions = {},
+  ): Promise<Drained> {
+    const answer = await this.call(partition, 'partition.drain', { count, again })
+    const { done, left, stuck, why } = answer
+    return { done, left, stuck, why }
   }
 
   onBacklog(listener: (partition: number | undefined) => void): Promise<() => void> {

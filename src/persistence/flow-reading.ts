@@ -1,5 +1,4 @@
 // Reads stored flows, groups and edges back as typed values, and refuses what does not parse.
-import { EngineError } from '../errors.ts'
 import { formatExecutionId } from '../ids.ts'
 import { type Choice, choices } from '../limits.ts'
 import type { PublicState } from '../machines/execution.ts'
@@ -12,15 +11,13 @@ import type {
   FlowMemberSummary,
   FlowSnapshot,
   FlowState,
+  FlowSummary,
   GroupSnapshot,
   UpstreamResult,
 } from './backend-flow.ts'
 import type { Answer } from './contract.ts'
-import type { EdgeRow, InputRow, MemberRow } from './generated/operations.ts'
-
-function corrupt(key: string, what: string): never {
-  throw new EngineError('corruption', `${key}: ${what}`, { details: { key, what } })
-}
+import { corruptKey, wholeNumber } from './corruption.ts'
+import type { EdgeRow, FlowRow, InputRow, MemberRow } from './generated/operations.ts'
 
 function choiceOf<Kind extends keyof typeof choices>(
   key: string,
@@ -28,7 +25,7 @@ function choiceOf<Kind extends keyof typeof choices>(
   text: string,
 ): Choice<Kind> {
   const known = choices[kind] as readonly string[]
-  return known.includes(text) ? (text as Choice<Kind>) : corrupt(key, `${kind}: ${text}`)
+  return known.includes(text) ? (text as Choice<Kind>) : corruptKey(key, kind, `unknown: ${text}`)
 }
 
 function optionalChoice<Kind extends keyof typeof choices>(
@@ -43,7 +40,22 @@ const flowStates: readonly string[] = ['open', 'completed', 'failed', 'cancelled
 
 export function readFlowState(key: string, text: string | undefined): FlowState {
   if (text !== undefined && flowStates.includes(text)) return text as FlowState
-  return corrupt(key, `state: ${text}`)
+  return corruptKey(key, 'state', text === undefined ? 'missing' : `unknown: ${text}`)
+}
+
+function readWhole(key: string, name: string, text: string | undefined): number {
+  if (text === undefined) return corruptKey(key, name, 'missing')
+  return wholeNumber(text) ?? corruptKey(key, name, 'no whole number')
+}
+
+/** One row of a partition's flows. */
+export function readFlowSummary(partition: number, row: FlowRow): FlowSummary {
+  const key = `flow:${row.id}`
+  return {
+    flowId: formatExecutionId(partition, row.id),
+    createdAtMs: readWhole(key, 'created_at', row.created_at),
+    state: readFlowState(key, row.state),
+  }
 }
 
 const counted = [
@@ -71,12 +83,8 @@ export function readFlow(
   const flowId = formatExecutionId(partition, local)
   const key = `flow:${local}`
   const { fields } = found
-  const optionalNumber = (name: string) => {
-    const text = fields[name]
-    if (text === undefined) return undefined
-    return /^\d+$/.test(text) ? Number(text) : corrupt(key, `${name}: ${text}`)
-  }
-  const number = (name: string) => optionalNumber(name) ?? corrupt(key, `${name}: missing`)
+  const number = (name: string) => readWhole(key, name, fields[name])
+  const optionalNumber = (name: string) => (fields[name] === undefined ? undefined : number(name))
   const state = readFlowState(key, fields.state)
   const counts = Object.fromEntries(counted.map((name) => [name, optionalNumber(name) ?? 0]))
   const members = optionalNumber('members') ?? 0
@@ -86,7 +94,7 @@ export function readFlow(
   const openState = count('active') > 0 ? 'running' : idle && unfinished > 0 ? 'blocked' : 'open'
   return {
     flowId,
-    kind: fields.kind ?? corrupt(key, 'kind: missing'),
+    kind: fields.kind ?? corruptKey(key, 'kind', 'missing'),
     state,
     publicState: state === 'open' ? openState : state,
     failure: (optionalChoice(key, 'flow_failure', fields.failure) ?? 'isolate') as FailurePolicy,
@@ -113,7 +121,7 @@ function readTags(key: string, text: string): Readonly<Record<string, string>> {
   try {
     return JSON.parse(text) as Record<string, string>
   } catch {
-    return corrupt(key, 'tags: not JSON')
+    return corruptKey(key, 'tags', 'not JSON')
   }
 }
 
@@ -122,9 +130,9 @@ const groupStates: readonly string[] = ['pending', 'satisfied', 'impossible', 'c
 export function readGroup(key: string, text: string): GroupSnapshot {
   const [policy = '', state = '', k, remaining, impossible, collect, ...rest] = text.split(' ')
   const [total, satisfied, failed, skipped] = rest.map((word) => Number(word))
-  if (!groupStates.includes(state)) corrupt(key, `state: ${state}`)
+  if (!groupStates.includes(state)) corruptKey(key, 'state', `unknown: ${state}`)
   const count = (value: number | undefined) =>
-    Number.isSafeInteger(value) ? (value as number) : corrupt(key, 'counts: not whole numbers')
+    Number.isSafeInteger(value) ? (value as number) : corruptKey(key, 'counts', 'no whole number')
   return {
     policy: choiceOf(key, 'join_policy', policy),
     k: k === '' || k === undefined ? undefined : count(Number(k)),
@@ -142,7 +150,7 @@ export function readGroup(key: string, text: string): GroupSnapshot {
 
 /** One row of a flow's members. */
 export function readMember(partition: number, row: MemberRow): FlowMemberSummary {
-  const leaf = leafOf(row.state) ?? corrupt(`x:${row.id}`, `state: ${row.state}`)
+  const leaf = leafOf(row.state) ?? corruptKey(`x:${row.id}`, 'state', `unknown: ${row.state}`)
   return {
     executionId: formatExecutionId(partition, row.id),
     task: row.task,
@@ -168,8 +176,8 @@ export function readEdge(partition: number, flowId: string, row: EdgeRow): EdgeS
     flowId,
     upstream: formatExecutionId(partition, row.upstream),
     downstream: formatExecutionId(partition, row.downstream),
-    kind: edgeKinds[row.kind] ?? corrupt(key, `${row.upstream}: kind ${row.kind}`),
-    state: edgeStates[row.vote] ?? corrupt(key, `${row.upstream}: vote ${row.vote}`),
+    kind: edgeKinds[row.kind] ?? corruptKey(key, row.upstream, `kind: ${row.kind}`),
+    state: edgeStates[row.vote] ?? corruptKey(key, row.upstream, `vote: ${row.vote}`),
     name: row.name === '' ? undefined : row.name,
     createdAtMs: row.created_at,
   }

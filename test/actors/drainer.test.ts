@@ -1,11 +1,12 @@
 // The drainer: work that was left for later is done at once, by whoever hears of it.
-import { expect, onTestFinished, test } from 'vitest'
+import { assert, expect, onTestFinished, test } from 'vitest'
 import { drainLoop } from '../../src/actors/drainer.ts'
 import { openEmbeddedStore } from '../../src/persistence/embedded/embedded-store.ts'
 import { createBackend } from '../../src/persistence/store-backend.ts'
 import { startFlow } from '../support/flows.ts'
 
-const drained = { done: 1, left: 0, stuck: 0 }
+const notTold = (error: unknown) => assert.fail(String(error))
+const drained = { done: 1, left: 0, stuck: 0, why: undefined }
 
 test('drains what is there and what is told, everything after a gap, until stopped', async () => {
   const control = new AbortController()
@@ -28,7 +29,7 @@ test('drains what is there and what is told, everything after a gap, until stopp
         return resolve
       },
     }
-    void drainLoop(backend)(control.signal)
+    void drainLoop(backend, notTold)(control.signal)
   })
   await isOver
   expect(calls).toEqual([0, 1, 1, 0, 0, 1])
@@ -57,7 +58,7 @@ test('ends a fan-out of thousands that was cancelled, without a sweep', async ()
       return outcome
     }
   })
-  const loop = drainLoop(backend)(control.signal)
+  const loop = drainLoop(backend, notTold)(control.signal)
   await isDone
   expect(await flow.describe()).toMatchObject({ state: 'cancelled', unfinished: 0 })
   control.abort()

@@ -62,7 +62,11 @@ export function describeFlowReads(open: Open): void {
       const ids = [...first.items, ...rest.items].map(({ executionId }) => executionId)
       expect(ids).toEqual(nodes.map((name) => flow?.id(name)).sort())
       expect(rest.nextCursor).toBeUndefined()
-      expect(await backend.listFlows(0, undefined, 0)).toEqual({ items: [], nextCursor: undefined })
+      expect(await backend.listFlows(0, undefined, 0)).toEqual({
+        items: [],
+        corrupt: [],
+        nextCursor: undefined,
+      })
     })
 
     it('hands out results byte for byte, and failures, under names of edges', async () => {

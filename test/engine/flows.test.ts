@@ -93,18 +93,18 @@ describe.each(kinds)('a flow on %s', (kind) => {
   test('joins as it is told: the first of several is enough', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()
-    await engine.work([word, broken, slow, gather], { concurrency: 4, lease: '300ms' })
+    await engine.work([word, slow, gather], { concurrency: 3, lease: '300ms' })
     const flow = engine.flow('race')
-    const racers = [flow.add(word, 'quick'), flow.add(slow, undefined), flow.add(broken, undefined)]
+    const racers = [flow.add(word, 'quick'), flow.add(slow, undefined)]
     const after = Object.fromEntries(racers.map((node) => [node.name, node]))
     const join = { policy: 'any', remaining: 'cancel' } as const
     const winner = flow.add(gather, undefined, { after, join })
     const run = await flow.submit()
     const attempt = await begun()
-    expect(await run.execution(winner).result()).toHaveLength(3)
+    expect(await run.execution(winner).result()).toHaveLength(2)
     expect(isEngineError(await attempt.aborted, 'execution_cancelled')).toBe(true)
     expect(await run.execution('staged').describe()).toMatchObject({ reason: 'no_longer_needed' })
-    expect(await run.result()).toMatchObject({ state: 'failed', counts: { cancelled: 1 } })
+    expect(await run.result()).toMatchObject({ state: 'completed', counts: { cancelled: 1 } })
   })
 
   test('comes to what its root comes to', async () => {

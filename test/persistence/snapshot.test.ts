@@ -142,6 +142,8 @@ describe('a snapshot', () => {
     },
   )
 
+  const held = { state: 'leased.held', attempt: '0', started_at: '1' }
+
   test.each<[string, Record<string, string>, field: string]>([
     ['in no known state', { state: 'asleep' }, 'state'],
     ['in no state at all', { state: '' }, 'state'],
@@ -162,9 +164,9 @@ describe('a snapshot', () => {
     ['with more than all of its progress', { progress: '101' }, 'progress'],
     ['with an attempt that is none', { attempt: 'x' }, 'attempt'],
     ['with an attempt that never started', { attempt: '0' }, 'started_at'],
-    ['leased to nobody', { state: 'leased.held', epoch: '5', expires_at: '3' }, 'worker'],
-    ['leased without an epoch', { state: 'leased.held', worker: 'w', expires_at: '3' }, 'epoch'],
-    ['leased for ever', { state: 'leased.held', worker: 'w', epoch: '5' }, 'expires_at'],
+    ['leased to nobody', { ...held, epoch: '5', expires_at: '3' }, 'worker'],
+    ['leased without an epoch', { ...held, worker: 'w', expires_at: '3' }, 'epoch'],
+    ['leased for ever', { ...held, worker: 'w', epoch: '5' }, 'expires_at'],
   ])('is refused as corrupt: %s', (_what, more, field) => {
     expect(() => read(more)).toThrow(corruption(field))
   })

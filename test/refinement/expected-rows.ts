@@ -1,14 +1,15 @@
 // Every row that the exploration must go through, and why each of the others cannot be reached.
 import { leafOf, lifecycleTable } from '../../src/machines/table.ts'
 
-/** Leaves that only operations which are not offered yet lead to. */
+/** Leaves that only flows lead to, which are about several executions. */
 const awaitedLeaves: ReadonlySet<string> = new Set(['waitingChildren', 'terminal.skipped'])
 
-/** Events of operations that are not offered yet, and of limits, which are about several. */
+/** Events of flows, limits and budgets, which are about several executions. */
 const awaitedEvents: ReadonlySet<string> = new Set([
   'waitChildren',
   'childrenSettled',
   'skip',
+  'dependencyFailed',
   'withhold',
   'admit',
   'exhaust',

@@ -6,7 +6,7 @@ import { dumpKeyspace } from '../../src/persistence/embedded/dump.ts'
 import { Keyspace } from '../../src/persistence/embedded/keyspace.ts'
 import { operations } from '../../src/persistence/embedded/operations/table.ts'
 import { fieldKinds } from '../../src/persistence/embedded/record.ts'
-import type { SortedSet } from '../../src/persistence/embedded/sorted-set.ts'
+import { SortedSet } from '../../src/persistence/embedded/sorted-set.ts'
 import type { Dump } from '../support/canonical.ts'
 import { kid, secret } from './subject.ts'
 
@@ -56,6 +56,11 @@ export function copyKeyspace(from: Keyspace): Keyspace {
     to[name].copyFrom(from[name])
   for (const name of ['budgetIds', 'budgetTimes', 'unsettled', 'untold'] as const) {
     copySet(from[name], to[name])
+  }
+  for (const [digest, set] of from.tagged) {
+    const index = new SortedSet()
+    copySet(set, index)
+    to.tagged.set(digest, index)
   }
   copySet(from.listing, to.listing)
   copySet(from.timers, to.timers)

@@ -77,6 +77,13 @@ describe('The exploration', () => {
       'budget.reserve',
       'budget.reset',
       'budget.told',
+      // Flows are, too: the oracle of graphs plays these.
+      'execution.wait_children',
+      'flow.apply',
+      'flow.cancel',
+      'flow.create',
+      'flow.purge',
+      'flow.replay',
       'keyring.rotate',
       'keyring.seed',
       // Limits are about several executions.
@@ -89,6 +96,7 @@ describe('The exploration', () => {
       'limit.set',
       'limit.settle',
       'partition.allow',
+      'partition.drain',
       'partition.follow',
       'partition.keep_events',
       'partition.open',

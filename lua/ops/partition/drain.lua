@@ -5,11 +5,14 @@ local op = require("lib.op")
 return op.define({
   name = "partition.drain",
   events = {},
-  args = { "count:sweep_count" },
-  returns = { drained = { "done:int", "left:int", "stuck:int" } },
+  args = { "count:sweep_count", "again:flag" },
+  returns = { drained = { "done:int", "left:int", "stuck:int", "why:text?" } },
   run = function(arg, now_ms)
+    if arg.again then
+      backlog.retry(arg.count)
+    end
     local done = backlog.drain(now_ms, arg.count)
-    local left, stuck = backlog.size()
-    return op.outcome("drained", { done = done, left = left, stuck = stuck })
+    local left, stuck, why = backlog.size()
+    return op.outcome("drained", { done = done, left = left, stuck = stuck, why = why })
   end,
 })

@@ -57,10 +57,19 @@ export class Backlog {
   private attempt(item: string, perform: Perform): number {
     try {
       return perform(item.split(' '))
-    } catch {
+    } catch (failure) {
       // Kept for whoever mends it: one bad item must not hold up all others.
-      this.keyspace.keepWork('stuck', item)
+      const why = failure instanceof Error ? failure.message : String(failure)
+      this.keyspace.keepWork('stuck', `${item}\n${why}`)
+      this.told = true
       return 1
+    }
+  }
+
+  /** Puts stuck items back among those that are kept. */
+  retry(count: number): void {
+    for (const entry of this.keyspace.takeStuck(count)) {
+      this.keyspace.keepWork('backlog', entry.slice(0, entry.indexOf('\n')))
     }
   }
 }

@@ -97,8 +97,7 @@ export function resolve(call: CallContext, words: readonly string[]): number {
   for (const downstream of found) {
     const group = loadGroup(call, downstream)
     const edge = requireEdge(group, id)
-    if (edge.vote !== 'u') continue
-    castVote(group, edge, voteNow(edge.kind, upstream))
+    if (edge.vote === 'u') castVote(group, edge, voteNow(edge.kind, upstream))
     settleGroup(call, group)
   }
   pushRest(call, words, 3, hasMore)

@@ -196,6 +196,13 @@ export class Keyspace {
     this.changes.note(kind, '')
   }
 
+  /** The oldest work that is stuck, which is no longer. */
+  takeStuck(count: number): readonly string[] {
+    const taken = this.work.stuck.splice(0, count)
+    if (taken.length > 0) this.changes.note('stuck', '')
+    return taken
+  }
+
   /** The oldest work for later, which is kept no longer. */
   takeWork(): string | undefined {
     const item = this.work.backlog.shift()

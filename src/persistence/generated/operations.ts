@@ -6,7 +6,7 @@ export interface ClaimedRow { readonly id: string; readonly kind: string; readon
 
 export interface SignalRow { readonly position: number; readonly id: string | undefined; readonly waitpoint: string; readonly name: string; readonly category: string; readonly source: string; readonly encoding: string; readonly accepted_at: number; readonly created_at: number | undefined; readonly effect: string; readonly identity: string; readonly correlation: string; readonly key: string; readonly payload: Uint8Array | undefined; readonly left_out: boolean }
 
-export interface FlowRow { readonly id: string; readonly created_at: number; readonly state: string }
+export interface FlowRow { readonly id: string; readonly created_at: string | undefined; readonly state: string | undefined }
 
 export interface MemberRow { readonly id: string; readonly task: string; readonly state: string; readonly group: string | undefined }
 
@@ -288,8 +288,8 @@ export interface Operations {
     readonly answer: { readonly outcome: 'allowed'; readonly signals_per_execution: number; readonly signals_per_suspension: number; readonly signals_per_sender: number; readonly sender_window_ms: number }
   }
   'partition.drain': {
-    readonly args: { readonly count: number }
-    readonly answer: { readonly outcome: 'drained'; readonly done: number; readonly left: number; readonly stuck: number }
+    readonly args: { readonly count: number; readonly again: boolean }
+    readonly answer: { readonly outcome: 'drained'; readonly done: number; readonly left: number; readonly stuck: number; readonly why: string | undefined }
   }
   'partition.events': {
     readonly args: { readonly place: number | undefined }
@@ -2956,6 +2956,11 @@ export const operationPlans: Plans = {
         "name": "count",
         "type": "sweep_count",
         "optional": false
+      },
+      {
+        "name": "again",
+        "type": "flag",
+        "optional": false
       }
     ],
     "returns": {
@@ -2974,6 +2979,11 @@ export const operationPlans: Plans = {
           "name": "stuck",
           "type": "int",
           "optional": false
+        },
+        {
+          "name": "why",
+          "type": "text",
+          "optional": true
         }
       ]
     }
@@ -4356,13 +4366,13 @@ export const rowPlans: Readonly<Record<string, RowPlan>> = {
     },
     {
       "name": "created_at",
-      "type": "int",
-      "optional": false
+      "type": "text",
+      "optional": true
     },
     {
       "name": "state",
       "type": "text",
-      "optional": false
+      "optional": true
     }
   ],
   "member": [

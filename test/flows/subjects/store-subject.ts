@@ -90,8 +90,8 @@ class StoreSubject implements FlowSubject {
   async drain(): Promise<void> {
     let answer: Exclude<Answer<'partition.drain'>, Refusal>
     do {
-      answer = await this.ask('partition.drain', { count: drainCount })
-      if (answer.stuck > 0) throw new Error('work of the backlog is stuck')
+      answer = await this.ask('partition.drain', { count: drainCount, again: false })
+      if (answer.stuck > 0) throw new Error(`work of the backlog is stuck: ${answer.why}`)
     } while (answer.left > 0)
   }
 

@@ -61,7 +61,13 @@ test('Everything about budgets survives, and goes on', async () => {
   const second = await open(directory)
   expect(second.store.dump()).toEqual(before)
   expect([...before.keys()]).toEqual(
-    expect.arrayContaining(['waiters:full', 'unsettled', 'untold', 'exhausted', 'holds:roomy']),
+    expect.arrayContaining([
+      'budget_waiters:full',
+      'unsettled',
+      'untold',
+      'exhausted',
+      'holds:roomy',
+    ]),
   )
   const again = { custom: { tokens: 1 }, dedupKey: 'one' }
   expect(await second.backend.reportUsage(handle, 'full', again)).toMatchObject({

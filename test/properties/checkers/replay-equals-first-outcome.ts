@@ -24,6 +24,8 @@ const otherWords: Readonly<Record<string, readonly string[]>> = {
   created: ['exists', 'created'],
   // Where it was the last reclaim that was allowed, losing the lease has ended the execution.
   revoked: ['already_lost', 'execution_not_active'],
+  // Where its flow wants its work to end, losing the lease has let the flow end it.
+  lease_expired: ['execution_not_active'],
   // Noticing that a grant has lapsed removes it.
   claim_grant_expired: ['invalid_claim_grant'],
 }

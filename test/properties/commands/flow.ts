@@ -161,10 +161,19 @@ export function waitChildren(choices: Choices, world: World): Step[] {
   return waiting(choices, world.someFence(choices))
 }
 
+/** Whether every member of a flow has ended. */
+function isOver(world: World, flow: string): boolean {
+  const states = world.membersOf(flow).map((id) => world.records.get(id)?.state ?? '')
+  return states.length > 0 && states.every((state) => state.startsWith('terminal'))
+}
+
 export function cancelFlow(choices: Choices, world: World): Step[] {
   const policy = choices.one(words.cancel_policy)
   const why = choices.one(['', 'enough'])
-  return one({ name: 'flow.cancel', args: { flow: someFlow(choices, world), policy, why } })
+  const over = world.flowIds().filter((id) => isOver(world, id))
+  const isLate = over.length > 0 && choices.rarely(2)
+  const flow = isLate ? choices.one(over) : someFlow(choices, world)
+  return one({ name: 'flow.cancel', args: { flow, policy, why } })
 }
 
 export function replayInFlow(choices: Choices, world: World): Step[] {
@@ -178,7 +187,8 @@ export function replayInFlow(choices: Choices, world: World): Step[] {
 }
 
 export function drain(choices: Choices): Step[] {
-  return one({ name: 'partition.drain', args: { count: choices.one([1, 5, 1000]) } })
+  const again = choices.rarely(3)
+  return one({ name: 'partition.drain', args: { count: choices.one([1, 5, 1000]), again } })
 }
 
 export function purgeFlow(choices: Choices, world: World): Step[] {

@@ -121,7 +121,10 @@ function whenIssued(command: Command): Command {
   }
 }
 
-const weights: readonly (readonly [number, Command])[] = [
+type Weighted = readonly (readonly [number, Command])[]
+
+/** What is done to single executions. */
+const alone: Weighted = [
   [26, submit],
   [22, claim],
   [12, jump],
@@ -167,6 +170,15 @@ const weights: readonly (readonly [number, Command])[] = [
   [3, keyring],
   [1, allow],
   [4, whenKnown(lookAtSignals)],
+  [4, repeatEarlier],
+  [3, readEvents],
+  [3, followEvents],
+  [1, keepEvents],
+  [1, whenKnown(manyEvents)],
+]
+
+/** What brings several of them together: limits, flows, budgets. */
+const together: Weighted = [
   [5, setLimit],
   [1, removeLimit],
   [2, pauseLimit],
@@ -175,11 +187,6 @@ const weights: readonly (readonly [number, Command])[] = [
   [3, acquireSlot],
   [3, releaseSlot],
   [3, relay],
-  [4, repeatEarlier],
-  [3, readEvents],
-  [3, followEvents],
-  [1, keepEvents],
-  [1, whenKnown(manyEvents)],
   [4, createFlow],
   [14, whenFlowing(applyGraph)],
   [6, whenHeld(spawn)],
@@ -204,10 +211,15 @@ const weights: readonly (readonly [number, Command])[] = [
   [3, whenHeld(lookAtUsage)],
 ]
 
+function repeated(weights: Weighted): Command[] {
+  return weights.flatMap(([weight, command]) => Array.from({ length: weight }, () => command))
+}
+
 /** Each command as often as its weight says. */
-export const commands: readonly Command[] = weights.flatMap(([weight, command]) =>
-  Array.from({ length: weight }, () => command),
-)
+export const commands: readonly Command[] = [...repeated(alone), ...repeated(together)]
+
+/** How many of the first commands are about single executions. */
+export const aloneCount = repeated(alone).length
 
 /** The steps of a command; now and then the reply to its last call is lost, so it is sent again. */
 export function stepsOf(command: Command, choices: Choices, world: World): readonly Step[] {

@@ -113,7 +113,7 @@ export function listFlows(
   const ids = count === 0 ? [] : keyspace.flows.listing.after(after, count + 1)
   const flows = ids.slice(0, count).map((id) => {
     const fields = keyspace.flows.records.get(id)
-    return { id, created_at: Number(fields?.get('created_at')), state: fields?.get('state') ?? '' }
+    return { id, created_at: fields?.get('created_at'), state: fields?.get('state') }
   })
   return { outcome: 'listed', flows, more: ids.length > count }
 }
@@ -159,9 +159,11 @@ export function purgeFlow(
 
 export function drain(
   call: CallContext,
-  { count }: Arguments<'partition.drain'>,
+  { count, again }: Arguments<'partition.drain'>,
 ): Answer<'partition.drain'> {
+  if (again) call.backlog.retry(count)
   const done = call.backlog.drain(workIn(call), count)
   const { backlog, stuck } = call.keyspace.work
-  return { outcome: 'drained', done, left: backlog.length, stuck: stuck.length }
+  const why = stuck.at(-1)?.split('\n').slice(1).join('\n')
+  return { outcome: 'drained', done, left: backlog.length, stuck: stuck.length, why }
 }
