@@ -89,7 +89,7 @@ export function describeChildren(open: Open): void {
       expect(await parent.flow.describe()).toMatchObject({ state: 'completed', members: 3 })
     })
 
-    it('hands a parent back at once whose children had ended before (C9)', async () => {
+    it('hands a parent back at once whose children had ended before (F-C9)', async () => {
       const { backend } = await open()
       const parent = await spawn(backend, ['one'])
       await endChild(parent, 'one')

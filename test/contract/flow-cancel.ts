@@ -145,7 +145,7 @@ export function describeFlowCancel(open: Open): void {
       await refusal(backend.cancelFlow(flow.flowId, odd, 'no_wait'), 'invalid_input')
     })
 
-    it('of many members is scheduled without waiting, and anybody finishes it (C11)', async () => {
+    it('of many members is scheduled without a wait, and anybody ends it (F-C11)', async () => {
       const { backend, peer } = await open()
       const names = Array.from({ length: 200 }, (_, at) => `n${at}`)
       const flow = await startFlow(backend, { nodes: names })

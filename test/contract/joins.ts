@@ -56,7 +56,7 @@ export function describeJoins(open: Open): void {
       expect(await flow.states('d')).toEqual({ d: becomes })
     })
 
-    it('is decided at once by upstreams that had ended before (C4)', async () => {
+    it('is decided at once by upstreams that had ended before (F-C4)', async () => {
       const { backend } = await open()
       const flow = await startFlow(backend, { nodes: ['a', 'b'], finish: false })
       await flow.run({ a: ok, b: bad })
@@ -78,7 +78,7 @@ export function describeJoins(open: Open): void {
       expect(await flow.states('d')).toEqual({ d: 'waiting' })
     })
 
-    it('that is held decides nothing until it is sealed (C2, C3)', async () => {
+    it('that is held decides nothing until it is sealed (F-C2, F-C3)', async () => {
       const { backend } = await open()
       const flow = await startFlow(backend, { nodes: ['a', 'b'], finish: false })
       await backend.applyGraph(flow.flowId, {

@@ -84,7 +84,7 @@ export function describeUsageRelay(open: Open): void {
       expect(callsOf(opened, 'usage.apply')).toEqual([])
     })
 
-    it('is counted by a sweep when its caller died, after two seconds (C15)', async () => {
+    it('is counted by a sweep when its caller died, after two seconds (F-C15)', async () => {
       const opened = await begin(open)
       const { backend, budget, handle, executionId, clock } = opened
       await logOnly(opened, handle)
@@ -131,7 +131,7 @@ export function describeUsageRelay(open: Open): void {
       expect(await backend.describeUsage(executionId)).toEqual({ attempts: [], unsettled: 0 })
     })
 
-    it('counts once, however often and late each step is repeated (C14)', async () => {
+    it('counts once, however often and late each step is repeated (F-C14)', async () => {
       const opened = await begin(open)
       const { backend, budget, handle, store } = opened
       for (const amount of [1, 2, 4]) await backend.reportUsage(handle, budget, tokens(amount))

@@ -5,12 +5,12 @@ import { expect, it } from 'vitest'
 
 const root = join(import.meta.dirname, '..', '..')
 const page = readFileSync(join(root, 'docs/reference/weaknesses.md'), 'utf8')
-const rowPattern = /^\| ((?:S-)?[WRC]\d+) \| .* \| (\w+) \| (.*)\|$/gm
+const rowPattern = /^\| ((?:[SF]-)?[WRC]\d+) \| .* \| (\w+) \| (.*)\|$/gm
 const rows = [...page.matchAll(rowPattern)].map(([, number, way, how]) => ({
   number: number as string,
   way: way as string,
   /** Test files that the row names; the others are found by their number. */
-  files: [...(how as string).matchAll(/`(test\/[\w/-]+\.ts)`/g)].map(([, file]) => file as string),
+  files: [...(how as string).matchAll(/`(test\/[\w./-]+\.ts)`/g)].map(([, file]) => file as string),
 }))
 
 const numbers = (mark: string, count: number) =>
@@ -22,9 +22,11 @@ it('every weakness of the lists has a row', () => {
     ...numbers('S-W', 34),
     ...numbers('S-R', 12),
     ...numbers('S-C', 20),
+    ...numbers('F-C', 21),
+    ...numbers('F-W', 40),
   ]
   expect(rows.map(({ number }) => number)).toEqual(all)
-  const ways = ['test', 'construction', 'later', 'documented']
+  const ways = ['test', 'construction', 'documented']
   expect(rows.filter(({ way }) => !ways.includes(way))).toEqual([])
 })
 
@@ -33,7 +35,7 @@ it('every row that names a test has one with its number, or is told where', () =
     .filter((path) => path.endsWith('.ts') && !path.startsWith('docs'))
     .map((path) => readFileSync(join(root, 'test', path), 'utf8'))
     .join('\n')
-  const one = '(?:S-)?[WRC]\\d+'
+  const one = '(?:[SF]-)?[WRC]\\d+'
   const marks = [...tests.matchAll(new RegExp(`\\((${one}(?:, ?${one})*)\\)`, 'g'))]
   const marked = new Set(marks.flatMap(([, found]) => (found as string).split(/, ?/)))
   const untested = rows.filter(({ number, way, files }) => {

@@ -43,7 +43,7 @@ describe('A damaged flow', () => {
     await corrupt(backend.describeFlow(flow.flowId), key, name)
   })
 
-  test('is told beside the good ones by the list (F-W37)', async () => {
+  test('is told beside the good ones by the list', async () => {
     const { backend, damage, flow, key } = await chain()
     const others = [await startFlow(backend, { nodes: ['a'] })]
     others.push(await startFlow(backend, { nodes: ['a'] }))
