@@ -1,50 +1,38 @@
 // Waits for the endings of executions: subscribes first, then reads, so that none is missed.
 import type { ExecutionId } from '../ids.ts'
 import type { EngineBackend, ExecutionEnding } from '../persistence/backend.ts'
+import { Subscription } from './subscription.ts'
 import { Waiters } from './waiters.ts'
 
 type EndingsBackend = Pick<EngineBackend, 'watch' | 'onEnded'>
 
-/** Should a notice ever be lost without a gap being told, the ending is still found. */
-const rereadMs = 30_000
-
 export class Endings {
   private readonly backend: EndingsBackend
   private readonly waiters = new Waiters<ExecutionEnding>('execution')
-  private subscribed: Promise<() => void> | undefined
-  private reread: NodeJS.Timeout | undefined
+  private readonly notices: Subscription<ExecutionId>
 
   constructor(backend: EndingsBackend) {
     this.backend = backend
+    this.notices = new Subscription(
+      (hear) => backend.onEnded(hear),
+      (told) => this.hear(told),
+    )
   }
 
   /** How the execution ends; rejects with `result_timeout` after `timeoutMs`. */
   async of(id: ExecutionId, timeoutMs: number | undefined): Promise<ExecutionEnding> {
     this.waiters.checkOpen()
-    await this.subscribe()
+    await this.notices.begin()
     this.waiters.checkOpen()
-    this.reread ??= setInterval(() => this.hear(undefined), rereadMs).unref()
+    this.notices.keepLooking()
     const ending = this.waiters.add(id, timeoutMs)
     this.read(id)
     return ending
   }
 
   async close(): Promise<void> {
-    clearInterval(this.reread)
     this.waiters.close()
-    const unsubscribe = await this.subscribed?.catch(() => undefined)
-    unsubscribe?.()
-  }
-
-  private async subscribe(): Promise<void> {
-    this.subscribed ??= this.backend.onEnded((ended) => this.hear(ended))
-    try {
-      await this.subscribed
-    } catch (error) {
-      // The next one to wait tries again.
-      this.subscribed = undefined
-      throw error
-    }
+    await this.notices.end()
   }
 
   private hear(ended: ExecutionId | undefined): void {

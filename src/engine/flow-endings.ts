@@ -3,6 +3,7 @@ import { EngineError } from '../errors.ts'
 import { parseExecutionId } from '../ids.ts'
 import type { EngineBackend, FlowId, FlowSnapshot } from '../persistence/backend.ts'
 import type { EventPage } from '../persistence/feed-backend.ts'
+import { Subscription } from './subscription.ts'
 import { Waiters } from './waiters.ts'
 
 type FlowEndingsBackend = Pick<
@@ -11,9 +12,6 @@ type FlowEndingsBackend = Pick<
 >
 
 const pageCount = 500
-
-/** Should a notice ever be lost without a gap being told, the ending is still found. */
-const rereadMs = 30_000
 
 /** One partition whose feed is read. */
 interface Reader {
@@ -28,41 +26,31 @@ export class FlowEndings {
   private readonly backend: FlowEndingsBackend
   private readonly waiters = new Waiters<FlowSnapshot>('flow')
   private readonly readers = new Map<number, Reader>()
-  private subscribed: Promise<() => void> | undefined
-  private reread: NodeJS.Timeout | undefined
+  private readonly notices: Subscription<number>
 
   constructor(backend: FlowEndingsBackend) {
     this.backend = backend
+    this.notices = new Subscription(
+      (hear) => backend.onEvents(hear),
+      (told) => this.hear(told),
+    )
   }
 
   /** What the flow came to; rejects with `result_timeout` after `timeoutMs`. */
   async of(id: FlowId, timeoutMs: number | undefined): Promise<FlowSnapshot> {
     const { partition } = parseExecutionId(id)
     this.waiters.checkOpen()
-    await this.subscribe()
+    await this.notices.begin()
     this.waiters.checkOpen()
-    this.reread ??= setInterval(() => this.hear(undefined), rereadMs).unref()
+    this.notices.keepLooking()
     const ending = this.waiters.add(id, timeoutMs)
     this.begin(partition, id)
     return ending
   }
 
   async close(): Promise<void> {
-    clearInterval(this.reread)
     this.waiters.close()
-    const unsubscribe = await this.subscribed?.catch(() => undefined)
-    unsubscribe?.()
-  }
-
-  private async subscribe(): Promise<void> {
-    this.subscribed ??= this.backend.onEvents((partition) => this.hear(partition))
-    try {
-      await this.subscribed
-    } catch (error) {
-      // The next one to wait tries again.
-      this.subscribed = undefined
-      throw error
-    }
+    await this.notices.end()
   }
 
   /** First where the feed ends now, then whether the flow has ended: what ends later is told. */

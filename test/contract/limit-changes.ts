@@ -1,6 +1,5 @@
 // Limits of a rate, pauses, and what changing a limit does.
 import { describe, expect, it } from 'vitest'
-import type { LimitPolicy } from '../../src/persistence/limit-backend.ts'
 import type { Open } from '../support/backends.ts'
 import {
   claimIds,
@@ -10,21 +9,12 @@ import {
   submit,
   sweepAll,
 } from '../support/executions.ts'
+import { limitedBy } from '../support/limits.ts'
 
-const one: LimitPolicy = { concurrency: 1 }
+const one = { concurrency: 1 }
 
 export function describeLimitChanges(open: Open): void {
-  const limited = async (policy: LimitPolicy = one) => {
-    const opened = await open({ partitions: 1 })
-    const { backend } = opened
-    await backend.setLimit('api', policy)
-    const stands = async (key?: string) => {
-      const found = await backend.describeLimit('api', key)
-      return { active: found?.active, waiting: found?.waiting, started: found?.started }
-    }
-    const add = (overrides = {}) => submit(backend, { limit: 'api', ...overrides })
-    return { ...opened, stands, add }
-  }
+  const limited = limitedBy(open)
 
   describe('a limit of a rate', () => {
     it('counts what begins in any window, and tells when there is room', async () => {

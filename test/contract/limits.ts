@@ -1,6 +1,5 @@
 // Limits: how much work of a name may run at once, or begin within a time.
 import { describe, expect, it } from 'vitest'
-import type { LimitPolicy } from '../../src/persistence/limit-backend.ts'
 import type { Open } from '../support/backends.ts'
 import {
   claimIds,
@@ -14,21 +13,10 @@ import {
   sweepAll,
   withoutTrace,
 } from '../support/executions.ts'
-
-const one: LimitPolicy = { concurrency: 1 }
+import { limitedBy } from '../support/limits.ts'
 
 export function describeLimits(open: Open): void {
-  const limited = async (policy: LimitPolicy = one) => {
-    const opened = await open({ partitions: 1 })
-    const { backend } = opened
-    await backend.setLimit('api', policy)
-    const stands = async (key?: string) => {
-      const found = await backend.describeLimit('api', key)
-      return { active: found?.active, waiting: found?.waiting, started: found?.started }
-    }
-    const add = (overrides = {}) => submit(backend, { limit: 'api', ...overrides })
-    return { ...opened, stands, add }
-  }
+  const limited = limitedBy(open)
 
   describe('a limit of concurrency', () => {
     it('withholds what has no slot, and admits it when one is given back', async () => {
