@@ -8,13 +8,15 @@ local keys = require("lib.keys")
 local backlog = {}
 
 local handlers = {}
--- What this call has brought up and not done yet.
+-- What this call has brought up and not done yet, and of that what comes after all else.
 local items, first, last
+local late, late_first, late_last
 -- Whether there are older items; asked once per call.
 local is_kept, is_told
 
 function backlog.begin()
   items, first, last, is_kept, is_told = {}, 1, 0, nil, false
+  late, late_first, late_last = {}, 1, 0
 end
 
 -- `perform(words, now_ms)` does a bounded part, pushes the rest, and returns how much it did.
@@ -22,7 +24,13 @@ function backlog.handle(name, perform)
   handlers[name] = perform
 end
 
+-- Sparing comes once nothing else is left: what others decide may make it needless.
 function backlog.push(item)
+  if item:sub(1, 6) == "spare " then
+    late_last = late_last + 1
+    late[late_last] = item
+    return
+  end
   last = last + 1
   items[last] = item
 end
@@ -65,12 +73,24 @@ local function perform(item, now_ms)
   return 1
 end
 
--- Does what this operation has brought up, as far as `units` go; the rest is kept.
-function backlog.run(now_ms, units)
-  while first <= last do
-    local item = items[first]
+local function take()
+  local item = items[first]
+  if item ~= nil then
     items[first] = nil
     first = first + 1
+    return item
+  end
+  item = late[late_first]
+  if item ~= nil then
+    late[late_first] = nil
+    late_first = late_first + 1
+  end
+  return item
+end
+
+-- Does what this operation has brought up, as far as `units` go; the rest is kept.
+function backlog.run(now_ms, units)
+  for item in take do
     if units > 0 then
       units = units - perform(item, now_ms)
     else

@@ -7,20 +7,27 @@ export type Perform = (words: readonly string[]) => number
 export class Backlog {
   private readonly keyspace: Keyspace
   private items: string[] = []
+  private late: string[] = []
   private told = false
 
   constructor(keyspace: Keyspace) {
     this.keyspace = keyspace
   }
 
+  /** Sparing comes once nothing else is left: what others decide may make it needless. */
   push(item: string): void {
-    this.items.push(item)
+    const queue = item.startsWith('spare ') ? this.late : this.items
+    queue.push(item)
+  }
+
+  private take(): string | undefined {
+    return this.items.shift() ?? this.late.shift()
   }
 
   /** Does what this operation has brought up, as far as `units` go; the rest is kept. */
   run(perform: Perform, units: number): void {
     let left = units
-    for (let item = this.items.shift(); item !== undefined; item = this.items.shift()) {
+    for (let item = this.take(); item !== undefined; item = this.take()) {
       if (left > 0) left -= this.attempt(item, perform)
       else {
         this.keyspace.keepWork('backlog', item)

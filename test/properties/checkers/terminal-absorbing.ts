@@ -20,8 +20,9 @@ export function terminalAbsorbing(performed: Performed): string | undefined {
   const { call, nowMs } = performed
   for (const [id, before, after] of pairs(performed)) {
     if (after === undefined) {
-      // One sweep may end what is due and purge what need not be kept.
-      const canEnd = call.name === 'partition.sweep' && dueTimes(before).some((at) => at <= nowMs)
+      // One sweep may end what is due, with what depends on that, and purge what need not be kept.
+      const isDue = before.flow !== undefined || dueTimes(before).some((at) => at <= nowMs)
+      const canEnd = call.name === 'partition.sweep' && isDue
       if (before.ended_at === undefined && !canEnd) return `${id} is gone before it ended`
       const isPurge = purging.has(call.name)
       if (!isPurge) return `${call.name} removed ${id}`

@@ -1,5 +1,5 @@
 // Random graphs: growing, spawning, waiting, cancelling, replaying and reading flows.
-import { choices as words } from '../../../src/limits.ts'
+import { counts, choices as words } from '../../../src/limits.ts'
 import type { Arguments } from '../../../src/persistence/contract.ts'
 import type {
   EdgePart,
@@ -83,7 +83,12 @@ function edge(choices: Choices, upstream: string, downstream: string): EdgePart 
 }
 
 /** Edges among new members, from older ones to new ones, and some that should be refused. */
-function edges(choices: Choices, known: readonly string[], added: readonly string[]): EdgePart[] {
+function edges(
+  choices: Choices,
+  world: World,
+  known: readonly string[],
+  added: readonly string[],
+): EdgePart[] {
   const ids = [...known.slice(-6), ...added]
   const found = new Map<string, EdgePart>()
   for (const downstream of added) {
@@ -94,7 +99,8 @@ function edges(choices: Choices, known: readonly string[], added: readonly strin
     }
   }
   if (choices.rarely(4) && ids.length > 1) {
-    const [upstream, downstream] = [choices.one(ids), choices.one(ids)]
+    const downstream = choices.one(ids)
+    const upstream = choices.rarely(6) ? world.someId(choices) : choices.one(ids)
     found.set(upstream + downstream, edge(choices, upstream, downstream))
   }
   return [...found.values()]
@@ -102,7 +108,9 @@ function edges(choices: Choices, known: readonly string[], added: readonly strin
 
 function change(choices: Choices, world: World, flow: string): Apply {
   const known = world.membersOf(flow)
-  const added = Array.from({ length: choices.below(4) }, () => world.freshId())
+  // More at once than a flow may have.
+  const count = choices.rarely(40) ? counts.flowMembersMax + 1 : choices.below(4)
+  const added = Array.from({ length: count }, () => world.freshId())
   if (choices.rarely(10) && known.length > 0) added.push(choices.one(known))
   if (choices.rarely(20)) added.push(world.someId(choices))
   const members = [...new Set(added)]
@@ -113,7 +121,7 @@ function change(choices: Choices, world: World, flow: string): Apply {
     flow,
     members: members.map((id) => member(choices, id)),
     joins: [...new Set(joined)].map((id) => join(choices, id)),
-    edges: edges(choices, known, members),
+    edges: edges(choices, world, known, members),
     seal: sealed.length === 0 ? undefined : sealed.join(','),
     finish: choices.rarely(3),
     parent: undefined,
@@ -171,13 +179,34 @@ export function cancelFlow(choices: Choices, world: World): Step[] {
   const policy = choices.one(words.cancel_policy)
   const why = choices.one(['', 'enough'])
   const over = world.flowIds().filter((id) => isOver(world, id))
-  const isLate = over.length > 0 && choices.rarely(2)
+  const isLate = over.length > 0 && !choices.rarely(3)
   const flow = isLate ? choices.one(over) : someFlow(choices, world)
   return one({ name: 'flow.cancel', args: { flow, policy, why } })
 }
 
+/** Ends a flow with its only member, and cancels it then. */
+export function cancelLate(choices: Choices, world: World): Step[] {
+  const [flow, id] = [world.freshId(), world.freshId()]
+  const policy = choices.one(words.cancel_policy)
+  const args = { ...change(choices, world, flow), members: [member(choices, id)] }
+  return [
+    { name: 'flow.create', args: { flow, kind: 'kind', ...unspecified } },
+    { name: 'flow.apply', args: { ...args, joins: [], edges: [], seal: undefined, finish: true } },
+    { name: 'execution.cancel_by_operator', args: { id, why: 'late' } },
+    { name: 'flow.cancel', args: { flow, policy, why: '' } },
+  ].flatMap((call) => one(call as Call))
+}
+
+const unspecified = {
+  failure: undefined,
+  completion: undefined,
+  root: undefined,
+  retention_ms: undefined,
+  tags: undefined,
+}
+
 export function replayInFlow(choices: Choices, world: World): Step[] {
-  const id = world.someId(choices, /^terminal/)
+  const id = world.someId(choices, choices.rarely(3) ? /^terminal.skipped/ : /^terminal/)
   const earlier = world.records.get(id)?.replay_id
   const isAgain = earlier !== undefined && choices.rarely(4)
   const replay_id = isAgain ? earlier : world.fresh('replay')
@@ -195,12 +224,21 @@ export function purgeFlow(choices: Choices, world: World): Step[] {
   return one({ name: 'flow.purge', args: { flow: someFlow(choices, world) } })
 }
 
+/** Both ends of edges that somebody has asked for in a flow. */
+function asked(world: World, flow: string) {
+  return world.calls.flatMap((call) =>
+    call.name === 'flow.apply' && call.args.flow === flow ? call.args.edges : [],
+  )
+}
+
 /** Reads of everything that there is about graphs. */
 export function lookAtFlows(choices: Choices, world: World): Step[] {
   const flow = someFlow(choices, world)
   const known = world.membersOf(flow)
   const id = known.length > 0 && !choices.rarely(8) ? choices.one(known) : world.someId(choices)
-  const other = known.length > 0 ? choices.one(known) : id
+  const made = asked(world, flow)
+  const between = made.length > 0 ? choices.one(made) : { upstream: id, downstream: id }
+  const { upstream, downstream } = between
   const count = choices.one([0, 2, 1000])
   const after = choices.optional([id])
   const from = choices.one([0, 1])
@@ -210,7 +248,7 @@ export function lookAtFlows(choices: Choices, world: World): Step[] {
     { name: 'flow.list', args: { after: choices.optional([flow]), count } },
     { name: 'flow.members', args: { flow, after, count } },
     { name: 'edge.list', args: { id, direction, after: from, count } },
-    { name: 'edge.describe', args: { flow, upstream: other, downstream: id } },
+    { name: 'edge.describe', args: { flow, upstream, downstream } },
     { name: 'execution.flow', args: { id } },
     { name: 'execution.inputs', args: { id, after: from, count } },
   ]

@@ -86,5 +86,8 @@ export function tail(choices: Choices, world: World): Step[] {
 }
 
 export function readSummary(choices: Choices, world: World): Step[] {
-  return one({ name: 'stream.summary', args: someAttempt(choices, world) })
+  const kept = [...world.dump.keys()].filter((key) => key.startsWith('summary:'))
+  const [, id = '', attempt] = (choices.rarely(2) ? kept.at(-1) : undefined)?.split(':') ?? []
+  const of = id === '' ? someAttempt(choices, world) : { id, attempt: Number(attempt) }
+  return one({ name: 'stream.summary', args: of })
 }

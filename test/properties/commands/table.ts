@@ -20,6 +20,7 @@ import { followEvents, keepEvents, manyEvents, readEvents } from './feed.ts'
 import {
   applyGraph,
   cancelFlow,
+  cancelLate,
   createFlow,
   drain,
   lookAtFlows,
@@ -192,6 +193,7 @@ const together: Weighted = [
   [6, whenHeld(spawn)],
   [4, whenHeld(waitChildren)],
   [2, whenFlowing(cancelFlow)],
+  [2, cancelLate],
   [4, whenKnown(replayInFlow)],
   [3, drain],
   [1, whenFlowing(purgeFlow)],
