@@ -2,6 +2,7 @@
 local corruption = require("lib.corruption")
 local digits = require("lib.digits")
 local due = require("lib.due")
+local flow = require("lib.flow")
 local keys = require("lib.keys")
 local op = require("lib.op")
 local record = require("lib.record")
@@ -86,6 +87,7 @@ function fence.glance(arg, now_ms)
     and record.need(x, "expires_at") > now_ms
     and is_ahead(x, "attempt_deadline_at", now_ms)
     and is_ahead(x, "deadline_at", now_ms)
+    and (x.f.flow == nil or not flow.dooms(flow.of(x), x))
   then
     return x
   end

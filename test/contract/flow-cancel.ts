@@ -2,7 +2,14 @@
 import { describe, expect, it } from 'vitest'
 import type { CancelFlowPolicy } from '../../src/persistence/backend.ts'
 import type { Open, OpenedBackend } from '../support/backends.ts'
-import { claimAll, describeOne, refusal, sweepAll, withoutTrace } from '../support/executions.ts'
+import {
+  claimAll,
+  describeOne,
+  frame,
+  refusal,
+  sweepAll,
+  withoutTrace,
+} from '../support/executions.ts'
 import { type FlowUnderTest, startFlow } from '../support/flows.ts'
 
 const retry = { attempts: 5, delayMs: 1 }
@@ -158,6 +165,17 @@ export function describeFlowCancel(open: Open): void {
       await sweepAll(other.backend)
       await sweepAll(other.backend)
       expect(await flow.describe()).toMatchObject({ unfinished: 0, cancelling: false })
+    })
+
+    it('refuses frames of a member that the cancelling has yet to reach', async () => {
+      const { backend } = await open()
+      const names = Array.from({ length: 200 }, (_, at) => `n${at}`)
+      const flow = await startFlow(backend, { nodes: names })
+      const claims = await flow.claim()
+      await backend.cancelFlow(flow.flowId, 'cancel_all', 'no_wait')
+      for (const { handle } of claims.values()) {
+        await refusal(backend.appendFrame(handle, frame('late')), 'execution_not_active')
+      }
     })
 
     it('leaves a stranger alone who works in the same lane', async () => {
