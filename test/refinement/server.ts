@@ -26,8 +26,8 @@ export interface EdgeServer {
 
 export async function startEdgeServer(): Promise<EdgeServer> {
   // Sorted dumps must not depend on the language of whoever runs the tests.
-  process.env['LC_ALL'] = 'C'
-  const flavour = process.env['HOLDFAST_REFINEMENT_FLAVOUR'] === 'redis' ? 'redis' : 'valkey'
+  process.env.LC_ALL = 'C'
+  const flavour = process.env.HOLDFAST_REFINEMENT_FLAVOUR === 'redis' ? 'redis' : 'valkey'
   const server: RunningServer = await startServer({ flavour })
   const client = new Redis(server.url.replace(/^valkey/, 'redis'))
   return {

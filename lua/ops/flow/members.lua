@@ -1,8 +1,8 @@
 -- Read one page of a flow's members with their states and how their inbound edges stand.
 local group = require("lib.group")
 local keys = require("lib.keys")
+local listing = require("lib.listing")
 local op = require("lib.op")
-local pending = require("lib.pending")
 local record = require("lib.record")
 
 local function row(id)
@@ -20,15 +20,11 @@ return op.define({
   args = { "flow:id", "after:id?", "count:page_count" },
   returns = { listed = { "members:member", "more:flag" } },
   run = function(arg)
-    pending.flush()
-    local rows, from = {}, arg.after and "(" .. arg.after or "-"
-    local key = keys.members(arg.flow)
-    local ids = arg.count > 0
-        and redis.call("ZRANGE", key, from, "+", "BYLEX", "LIMIT", 0, arg.count + 1)
-      or {}
-    for position = 1, math.min(#ids, arg.count) do
-      rows[position] = row(ids[position])
+    local ids, more = listing.page(keys.members(arg.flow), arg.after, arg.count)
+    local rows = {}
+    for position, id in ipairs(ids) do
+      rows[position] = row(id)
     end
-    return op.outcome("listed", { members = rows, more = #ids > arg.count })
+    return op.outcome("listed", { members = rows, more = more })
   end,
 })

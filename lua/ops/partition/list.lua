@@ -1,7 +1,7 @@
 -- Read one page of this partition's execution ids, in byte order after a cursor.
 local keys = require("lib.keys")
+local listing = require("lib.listing")
 local op = require("lib.op")
-local pending = require("lib.pending")
 
 return op.define({
   name = "partition.list",
@@ -10,17 +10,7 @@ return op.define({
   args = { "after:id?", "count:page_count" },
   returns = { listed = { "ids:list", "more:flag" } },
   run = function(arg)
-    if arg.count == 0 then
-      return op.outcome("listed", { ids = {}, more = false })
-    end
-    pending.flush()
-    local from = arg.after and "(" .. arg.after or "-"
-    local ids =
-      redis.call("ZRANGE", keys.executions(), from, "+", "BYLEX", "LIMIT", 0, arg.count + 1)
-    local more = #ids > arg.count
-    if more then
-      ids[#ids] = nil
-    end
+    local ids, more = listing.page(keys.executions(), arg.after, arg.count)
     return op.outcome("listed", { ids = ids, more = more })
   end,
 })

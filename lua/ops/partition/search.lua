@@ -3,8 +3,8 @@
 local corruption = require("lib.corruption")
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
+local listing = require("lib.listing")
 local op = require("lib.op")
-local pending = require("lib.pending")
 local record = require("lib.record")
 local tags = require("lib.tags")
 
@@ -79,20 +79,18 @@ return op.define({
   },
   returns = { searched = { "executions:found", "looked:int", "next:text?" } },
   run = function(arg)
-    pending.flush()
     local key = arg.tag and keys.tagged(arg.tag) or keys.executions()
-    local from = arg.after and "(" .. arg.after or "-"
-    local ids = redis.call("ZRANGE", key, from, "+", "BYLEX", "LIMIT", 0, arg.look + 1)
-    record.prefetch(ids, arg.look)
+    local ids, more = listing.page(key, arg.after, arg.look)
+    record.prefetch(ids, #ids)
     local rows, looked = {}, 0
-    while looked < math.min(#ids, arg.look) and #rows < arg.count do
+    while looked < #ids and #rows < arg.count do
       looked = looked + 1
       rows[#rows + 1] = fitting_row(ids[looked], arg)
     end
     return op.outcome("searched", {
       executions = rows,
       looked = looked,
-      next = looked < #ids and ids[looked] or nil,
+      next = (more or looked < #ids) and ids[looked] or nil,
     })
   end,
 })

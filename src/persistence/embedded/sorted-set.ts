@@ -70,6 +70,15 @@ export class SortedSet {
     return (rows[0] === member ? rows.slice(1) : rows).slice(0, count)
   }
 
+  /** One page of members after one, in a set whose scores are all 0. */
+  page(
+    after: string | undefined,
+    count: number,
+  ): { readonly ids: string[]; readonly more: boolean } {
+    const ids = count === 0 ? [] : this.after(after, count + 1)
+    return { ids: ids.slice(0, count), more: ids.length > count }
+  }
+
   /** At most `count` rows after one, whether or not that one is there. */
   beyond(row: ScoredRow | undefined, count: number): readonly ScoredRow[] {
     const rows = take(this.tree.keys(row), count + 1, Number.POSITIVE_INFINITY)

@@ -62,10 +62,7 @@ export function listBudgets(
   { keyspace }: CallContext,
   { after, count }: Arguments<'budget.list'>,
 ): Answer<'budget.list'> {
-  if (count === 0) return { outcome: 'listed', ids: [], more: false }
-  const ids = keyspace.budgetIds.after(after, count + 1)
-  const more = ids.length > count
-  return { outcome: 'listed', ids: more ? ids.slice(0, count) : ids, more }
+  return { outcome: 'listed', ...keyspace.budgetIds.page(after, count) }
 }
 
 export function changeBudget(

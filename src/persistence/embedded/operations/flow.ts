@@ -110,12 +110,12 @@ export function listFlows(
   { keyspace }: CallContext,
   { after, count }: Arguments<'flow.list'>,
 ): Answer<'flow.list'> {
-  const ids = count === 0 ? [] : keyspace.flows.listing.after(after, count + 1)
-  const flows = ids.slice(0, count).map((id) => {
+  const { ids, more } = keyspace.flows.listing.page(after, count)
+  const flows = ids.map((id) => {
     const fields = keyspace.flows.records.get(id)
     return { id, created_at: fields?.get('created_at'), state: fields?.get('state') }
   })
-  return { outcome: 'listed', flows, more: ids.length > count }
+  return { outcome: 'listed', flows, more }
 }
 
 function memberRow(call: CallContext, stored: StoredExecution): MemberRow {
@@ -130,13 +130,13 @@ export function listMembers(
   { flow, after, count }: Arguments<'flow.members'>,
 ): Answer<'flow.members'> {
   const { keyspace } = call
-  const exists = keyspace.flows.records.has(flow)
-  const ids = count === 0 || !exists ? [] : keyspace.flows.membersOf(flow).after(after, count + 1)
-  const members = ids.slice(0, count).flatMap((id) => {
+  if (!keyspace.flows.records.has(flow)) return { outcome: 'listed', members: [], more: false }
+  const { ids, more } = keyspace.flows.membersOf(flow).page(after, count)
+  const members = ids.flatMap((id) => {
     const stored = keyspace.executions.get(id)
     return stored === undefined ? [] : [memberRow(call, stored)]
   })
-  return { outcome: 'listed', members, more: ids.length > count }
+  return { outcome: 'listed', members, more }
 }
 
 export function replayFlow(

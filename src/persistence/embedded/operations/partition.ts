@@ -25,10 +25,7 @@ export function listPartition(
   { keyspace }: CallContext,
   { after, count }: Arguments<'partition.list'>,
 ): Answer<'partition.list'> {
-  if (count === 0) return { outcome: 'listed', ids: [], more: false }
-  const ids = keyspace.listing.after(after, count + 1)
-  const more = ids.length > count
-  return { outcome: 'listed', ids: more ? ids.slice(0, count) : ids, more }
+  return { outcome: 'listed', ...keyspace.listing.page(after, count) }
 }
 
 function purgeDue(call: CallContext, count: number): number {

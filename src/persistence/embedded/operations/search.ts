@@ -48,15 +48,15 @@ function foundRow({ id, fields }: StoredExecution): FoundRow {
 
 export function search({ keyspace }: CallContext, args: Search): Answer<'partition.search'> {
   const listing = args.tag === undefined ? keyspace.listing : keyspace.tagged.get(args.tag)
-  const ids = listing?.after(args.after, args.look + 1) ?? []
+  const { ids, more } = listing?.page(args.after, args.look) ?? { ids: [], more: false }
   const executions: FoundRow[] = []
   let looked = 0
-  while (looked < Math.min(ids.length, args.look) && executions.length < args.count) {
+  while (looked < ids.length && executions.length < args.count) {
     const stored = keyspace.executions.get(ids[looked] as string)
     invariant(stored !== undefined, `${ids[looked]} is listed and not stored`)
     looked += 1
     if (fits(stored, args)) executions.push(foundRow(stored))
   }
-  const next = looked < ids.length ? ids[looked - 1] : undefined
+  const next = more || looked < ids.length ? ids[looked - 1] : undefined
   return { outcome: 'searched', executions, looked, next }
 }
