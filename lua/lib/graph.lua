@@ -51,10 +51,10 @@ end
 
 -- A parent that belonged to no flow belongs to this one from now on.
 local function adopt(plan)
-  local x = plan.parent
-  if x == nil or x.f.flow ~= nil then
+  if not plan.adopts then
     return
   end
+  local x = plan.parent
   record.set(x, "flow", plan.flow.id)
   pending.add_row(keys.members(plan.flow.id), x.id, 0)
   hashes.add(plan.flow, "members", 1)
@@ -124,7 +124,7 @@ function graph.apply(plan, now_ms)
     hashes.set(g, "sealed", 1)
     dependents.settle(g, now_ms)
   end
-  if #plan.added + #plan.edges + #plan.sealed > 0 then
+  if plan.is_change then
     hashes.add(plan.flow, "revision", 1)
     hashes.set(plan.flow, "updated_at", now_ms)
   end

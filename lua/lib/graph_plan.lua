@@ -36,6 +36,12 @@ local function take_parent(plan, arg, now_ms)
     return op.refuse("budget_exhausted", { budget = budget })
   end
   plan.parent, plan.found[x.id] = x, x
+  plan.adopts = x.f.flow == nil
+end
+
+-- How many members the flow gets: a parent that belongs to no flow becomes one.
+local function gain(plan)
+  return #plan.added + (plan.adopts and 1 or 0)
 end
 
 local function take_members(plan, arg, now_ms)
@@ -57,7 +63,7 @@ local function take_members(plan, arg, now_ms)
       plan.added[#plan.added + 1] = member
     end
   end
-  local members = hashes.number(plan.flow, "members") + #plan.added
+  local members = hashes.number(plan.flow, "members") + gain(plan)
   if members > limits.flow_members then
     return op.refuse("graph_too_large", { what = "members", most = limits.flow_members })
   end
@@ -242,8 +248,8 @@ function graph_plan.make(arg, now_ms)
   if refusal then
     return nil, refusal
   end
-  local is_new = #plan.added + #plan.edges + #plan.sealed > 0
-  if is_new and flow.state(h) ~= "open" then
+  plan.is_change = gain(plan) + #plan.edges + #plan.sealed > 0
+  if plan.is_change and flow.state(h) ~= "open" then
     return nil, op.refuse("flow_ended", { flow = arg.flow, state = flow.state(h) })
   end
   plan.ranks, refusal = graph_order.ranks(plan)

@@ -1,7 +1,14 @@
 // Flows: members start when their inbound edges allow, and the flow ends with its last member.
 import { describe, expect, it } from 'vitest'
 import type { Open } from '../support/backends.ts'
-import { claimIds, refusal, refusedWithoutTrace, sweepAll } from '../support/executions.ts'
+import {
+  claimIds,
+  describeOne,
+  refusal,
+  refusedWithoutTrace,
+  submitAndClaim,
+  sweepAll,
+} from '../support/executions.ts'
 import { startFlow } from '../support/flows.ts'
 
 const day = 86_400_000
@@ -79,6 +86,23 @@ export function describeFlows(open: Open): void {
       await refusedWithoutTrace(opened, late, 'flow_ended')
       // What is there already is known, however late it is said again.
       await backend.applyGraph(flow.flowId, { members: [flow.member('a')], finish: true })
+    })
+
+    it('takes no running parent once it has ended', async () => {
+      const opened = await open()
+      const { backend } = opened
+      const ended = await startFlow(backend, { nodes: ['a'] })
+      await ended.run({ a: 'completes' })
+      const { handle: parent, executionId } = await submitAndClaim(backend, { lane: 'parents' })
+      // Its retention would be over while the parent runs.
+      const late = () => backend.applyGraph(ended.flowId, { parent })
+      await refusedWithoutTrace(opened, late, 'flow_ended')
+      const growing = await startFlow(backend, { nodes: ['a'], finish: false })
+      const { revision, members } = await growing.describe()
+      const adopted = await backend.applyGraph(growing.flowId, { parent })
+      expect(adopted).toMatchObject({ revision: revision + 1, members: members + 1 })
+      expect(await backend.applyGraph(growing.flowId, { parent })).toMatchObject(adopted)
+      expect(await describeOne(backend, executionId)).toMatchObject({ flowId: growing.flowId })
     })
 
     it('is forgotten with all its members after its retention', async () => {

@@ -34,10 +34,21 @@ export class GraphPlan {
   /** Older members that edges name. */
   readonly found = new Map<string, Execution>()
   parent: Execution | undefined
+  /** Whether the parent belonged to no flow: it becomes a member of this one. */
+  adopts = false
   ranks: ReadonlyMap<string, number> = new Map()
 
   constructor(flow: Flow) {
     this.flow = flow
+  }
+
+  /** How many members the flow gets. */
+  get gain(): number {
+    return this.added.length + (this.adopts ? 1 : 0)
+  }
+
+  get isChange(): boolean {
+    return this.gain + this.edges.length + this.sealed.length > 0
   }
 
   isParent(id: string): boolean {
@@ -88,6 +99,7 @@ class Planner {
     if (budget !== undefined) return refuse('budget_exhausted', { budget })
     this.plan.parent = x
     this.plan.found.set(id, x)
+    this.plan.adopts = x.f.flow === undefined
     return undefined
   }
 
@@ -106,7 +118,7 @@ class Planner {
       plan.isNew.add(part.id)
       plan.added.push({ id: part.id, part, checked })
     }
-    const members = plan.flow.hash.number('members') + plan.added.length
+    const members = plan.flow.hash.number('members') + plan.gain
     return members > limits.flowMembersMax
       ? refuse('graph_too_large', { what: 'members', most: String(limits.flowMembersMax) })
       : undefined
@@ -216,10 +228,9 @@ class Planner {
   }
 
   private checkOpen(): Refusal | undefined {
-    const { flow, added, edges, sealed } = this.plan
+    const { flow, isChange } = this.plan
     const state = flowState(flow)
-    const isNew = added.length + edges.length + sealed.length > 0
-    return isNew && state !== 'open' ? refuse('flow_ended', { flow: flow.id, state }) : undefined
+    return isChange && state !== 'open' ? refuse('flow_ended', { flow: flow.id, state }) : undefined
   }
 }
 

@@ -40,8 +40,8 @@ function prepareParent(call: CallContext, plan: GraphPlan, x: Execution): void {
 }
 
 /** A parent that belonged to no flow belongs to this one from now on. */
-function adopt({ keyspace }: CallContext, { flow }: GraphPlan, x: Execution): void {
-  if (x.f.flow !== undefined) return
+function adopt({ keyspace }: CallContext, { flow, adopts }: GraphPlan, x: Execution): void {
+  if (!adopts) return
   x.f.flow = flow.id
   keyspace.flows.membersOf(flow.id).add(x.id, 0)
   flow.hash.add('members', 1)
@@ -108,7 +108,7 @@ export function applyGraph(call: CallContext, plan: GraphPlan): void {
     group.hash.set('sealed', 1)
     settleGroup(call, group)
   }
-  if (plan.added.length + plan.edges.length + plan.sealed.length === 0) return
+  if (!plan.isChange) return
   flow.hash.add('revision', 1)
   flow.hash.set('updated_at', call.nowMs)
 }
