@@ -128,6 +128,16 @@ export function describeTurns(open: Open): void {
       expect(await take(9)).toBe('a')
     })
 
+    it('do not hide other work when the last of theirs is put aside', async () => {
+      const { backend, add, take } = await prepared()
+      await backend.setLimit('one', { concurrency: 1 })
+      await add('.', { limit: 'one' })
+      expect(await take(1)).toBe('.')
+      await add('.a', { limit: 'one' })
+      await add('.')
+      expect(await take(2)).toBe('.')
+    })
+
     it('are words of any letters', async () => {
       const { backend } = await open({ partitions: 1 })
       for (const fairnessKey of ['ü', 'a:b', '__proto__']) await submit(backend, { fairnessKey })

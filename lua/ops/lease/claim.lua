@@ -193,11 +193,16 @@ local function is_free(x, now_ms)
 end
 
 -- Returns what was claimed, and whether there may be more behind what was withheld.
-local function take(arg, from, now_ms, now_us)
-  local rows, withheld, round = {}, 0, 0
+local function take(arg, now_ms, now_us)
+  local from, rows, withheld, round = sources(arg), {}, 0, 0
   repeat
     round = round + 1
     local before_round = withheld
+    if round > 1 and #from.queues > 0 then
+      -- Putting work aside may have ended the taking of turns.
+      pending.flush()
+      from = sources(arg)
+    end
     local ids, known = candidates(from, arg.count - #rows)
     for position, id in ipairs(ids) do
       if #rows == arg.count then
@@ -255,7 +260,7 @@ return op.define({
       admission.run(now_ms)
     end
     local more
-    rows, more = take(arg, sources(arg), now_ms, now_us)
+    rows, more = take(arg, now_ms, now_us)
     if #rows > 0 then
       return op.outcome("claimed", { rows = rows, replayed = false })
     end

@@ -167,12 +167,13 @@ interface Taken {
 
 function take(call: CallContext, args: Claim): Taken {
   const { keyspace } = call
-  const from = sources(keyspace, args)
   const rows: ClaimedRow[] = []
   let withheld = 0
   const isFull = () => rows.length === args.count || withheld >= counts.withheldPerCall
   for (let round = 1; !isFull(); round++) {
     const beforeRound = withheld
+    // Anew each time: putting work aside may have ended the taking of turns.
+    const from = sources(keyspace, args)
     for (const { member, queue, share } of candidates(keyspace, from, args.count - rows.length)) {
       if (rows.length === args.count) break
       const x = keyspace.load(member)
