@@ -26,6 +26,8 @@ const otherWords: Readonly<Record<string, readonly string[]>> = {
   revoked: ['already_lost', 'execution_not_active'],
   // Where its flow wants its work to end, losing the lease has let the flow end it.
   lease_expired: ['execution_not_active'],
+  // And so has looking at a lease that nobody renewed.
+  flow_ended: ['execution_not_reclaimable'],
   // Noticing that a grant has lapsed removes it.
   claim_grant_expired: ['invalid_claim_grant'],
 }
@@ -48,6 +50,8 @@ function repeated(answer: Answered): object {
   if ('policy' in answer) return { outcome: answer.outcome, policy: answer.policy }
   // What was taken back is told to the call that did it.
   if (answer.outcome === 'released') return { outcome: 'released' }
+  // A claim that got nothing is asked anew; a piece of what was due may have moved what comes next.
+  if (answer.outcome === 'empty') return { outcome: 'empty' }
   // Where the call found the execution: the second time, where the first one left it.
   return 'from' in facts ? { ...facts, from: undefined } : facts
 }

@@ -197,6 +197,27 @@ export function cancelLate(choices: Choices, world: World): Step[] {
   ].flatMap((call) => one(call as Call))
 }
 
+/** One that came to nothing through another is replayed, and their edge is asked for otherwise. */
+export function insist(choices: Choices, world: World): Step[] {
+  const [flow, upstream, downstream] = [world.freshId(), world.freshId(), world.freshId()]
+  const members = [upstream, downstream].map((id) => member(choices, id))
+  const needed = { ...edge(choices, upstream, downstream), kind: 'success' } as const
+  const others = [{ ...needed, kind: 'completion' } as const, { ...needed, name: 'other' }]
+  const args = { ...change(choices, world, flow), members, joins: [], edges: [needed] }
+  const again = { ...args, members: [], edges: [choices.one([...others, needed])], finish: false }
+  const calls: Call[] = [
+    { name: 'flow.create', args: { flow, kind: 'kind', ...unspecified } },
+    { name: 'flow.apply', args: { ...args, seal: downstream, finish: false } },
+    { name: 'flow.apply', args: { ...again, seal: undefined } },
+    { name: 'execution.cancel_by_operator', args: { id: upstream, why: 'needed' } },
+    {
+      name: 'execution.replay',
+      args: { id: downstream, replay_id: world.fresh('replay'), reopen: choices.rarely(3) },
+    },
+  ]
+  return calls.flatMap(one)
+}
+
 const unspecified = {
   failure: undefined,
   completion: undefined,
