@@ -121,12 +121,20 @@ function isPerformed({ answer }: Performed): boolean {
   return answer.outcome !== 'refused' && !('replayed' in answer && answer.replayed)
 }
 
+/** What was performed since the execution is there: an id can be used again after a purge. */
+function ofThis(earlier: readonly Performed[], id: string): readonly Performed[] {
+  const absentAt = earlier.findLastIndex(({ after }) => !after.records.has(id))
+  return earlier.slice(absentAt + 1)
+}
+
 const digestOf = ({ call }: Performed) => ('digest' in call.args ? call.args.digest : undefined)
 
 function settleProblem(performed: Performed): string | undefined {
   const fence = fenceOf(performed)
   if (fence === undefined) return undefined
-  const first = performed.earlier.find((step) => fenceOf(step) === fence && isPerformed(step))
+  const first = ofThis(performed.earlier, fence.slice(0, 26)).find(
+    (step) => fenceOf(step) === fence && isPerformed(step),
+  )
   if (first === undefined) return undefined
   const { call, answer, before } = performed
   if (isPerformed(performed)) return `${call.name} settled a lease twice`
