@@ -10,43 +10,11 @@ local record = require("lib.record")
 
 local flow = {}
 
-local fields = {
-  "active",
-  "blocked",
-  "cancel_policy",
-  "cancelled",
-  "cancelling",
-  "completed",
-  "completion",
-  "created_at",
-  "delayed",
-  "edges",
-  "ended_at",
-  "expired",
-  "failed",
-  "failure",
-  "kind",
-  "members",
-  "purge_at",
-  "reason",
-  "retention_ms",
-  "revision",
-  "root",
-  "sealed",
-  "skipped",
-  "spared",
-  "state",
-  "suspended",
-  "updated_at",
-  "waiting",
-  "waiting_children",
-}
-
 local states = { open = true, completed = true, failed = true, cancelled = true }
 
 -- The flow, or nil when there is none.
 function flow.load(id)
-  local h = hashes.open(keys.flow(id), fields)
+  local h = hashes.open(keys.flow(id))
   local state = hashes.get(h, "state")
   if state == nil then
     return nil
@@ -57,13 +25,18 @@ function flow.load(id)
   return h
 end
 
--- The flow of a member.
+-- The flow of a member, looked up once for each time that the member is loaded.
 function flow.of(x)
-  return flow.load(x.f.flow) or corruption.tell(keys.flow(x.f.flow), "state", "is missing")
+  local h = x.flow
+  if h == nil then
+    h = flow.load(x.f.flow) or corruption.tell(keys.flow(x.f.flow), "state", "is missing")
+    x.flow = h
+  end
+  return h
 end
 
 function flow.create(id, values, now_ms)
-  local h = hashes.open(keys.flow(id), fields)
+  local h = hashes.open(keys.flow(id))
   h.id = id
   for name, value in pairs(values) do
     hashes.set(h, name, value)
@@ -110,8 +83,8 @@ function flow.finish(h, state, reason, now_ms)
 end
 
 local function retention_ms(h)
-  local own = hashes.get(h, "retention_ms")
-  return own and tonumber(own) or limits.retention_default_ms
+  local is_own = hashes.get(h, "retention_ms") ~= nil
+  return is_own and hashes.number(h, "retention_ms") or limits.retention_default_ms
 end
 
 -- Ends an open, sealed flow whose members have all ended. An ended one is kept from then on for

@@ -1,36 +1,19 @@
 -- The inbound edges of one execution: their votes, and what they decide.
 --
--- One hash holds the group: its own fields, and for each upstream by its id the words of the edge:
--- kind, vote, place among the inbound edges, place among the upstream's outbound edges, the time
--- at which it was made, and its name.
+-- One hash holds the group: its own fields, and as an entry for each upstream, by its id, the words
+-- of the edge: kind, vote, place among the inbound edges, place among the upstream's outbound ones,
+-- the time at which it was made, and its name.
 local corruption = require("lib.corruption")
 local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 
 local group = {}
 
-local fields = {
-  "collect",
-  "dynamic",
-  "f",
-  "impossible",
-  "k",
-  "n",
-  "policy",
-  "rank",
-  "remaining",
-  "s",
-  "sealed",
-  "state",
-  "watched",
-  "x",
-}
-
 local states = { pending = true, satisfied = true, impossible = true, closed = true }
 
 -- The group of an execution; one without any edge has no state.
 function group.load(id)
-  local g = hashes.open(keys.group(id), fields)
+  local g = hashes.open(keys.group(id))
   local state = hashes.get(g, "state")
   if state ~= nil and not states[state] then
     corruption.tell(g.key, "state", "is unknown")
@@ -54,7 +37,7 @@ local edge_pattern = "^(%l) (%l) (%d+) (%d+) (%d+) (%S*)$"
 
 -- The edge from an upstream, or nil when there is none.
 function group.edge(g, upstream)
-  local text = hashes.get(g, upstream)
+  local text = hashes.entry(g, upstream)
   if text == nil then
     return nil
   end
@@ -75,7 +58,7 @@ end
 
 local function save_edge(g, e)
   local words = { e.kind, e.vote, e.inbound, e.outbound, e.created_at, e.name }
-  hashes.set(g, e.upstream, table.concat(words, " "))
+  hashes.set_entry(g, e.upstream, table.concat(words, " "))
 end
 
 -- Adds an edge without a vote.

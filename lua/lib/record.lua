@@ -258,6 +258,16 @@ function record.set(x, name, value)
   end
 end
 
+-- Gives a new record those fields of an argument that are not left out.
+function record.take_over(x, names, arg)
+  local f = x.f
+  for position = 1, #names do
+    local name = names[position]
+    f[name] = arg[name] or nil
+  end
+  x.rare = nil
+end
+
 -- A field's number, or nil when it is not there.
 function record.number(x, name)
   local value = x.f[name]

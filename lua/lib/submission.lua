@@ -54,9 +54,7 @@ local copied = {
 
 -- Stores work that was checked; `x` may have fields of its own already.
 function submission.accept(x, arg, checked, now_ms)
-  for _, name in ipairs(copied) do
-    record.set(x, name, arg[name] or nil)
-  end
+  record.take_over(x, copied, arg)
   record.set(x, "created_at", now_ms)
   record.set(x, "not_before", checked.not_before)
   record.set(x, "deadline_at", checked.deadline_at)

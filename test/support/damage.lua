@@ -1,4 +1,5 @@
--- Damages one field of an execution's packed record, with the layout of the library itself.
+-- Damages one field of an execution's packed record, with the layout of the library itself, or one of
+-- a flow's or a group's own fields, which are packed in one without a name.
 local record = require("lib.record")
 
 -- Those are stored as numbers, so no text can be put in their place.
@@ -25,6 +26,21 @@ redis.register_function(LIBRARY .. "_damage", function(keys, args)
   end
   fields.created_at, fields.updated_at = fields.created_at or 0, fields.updated_at or 0
   redis.call("SET", keys[1], record.pack(fields))
+end)
+
+local function own_fields(key)
+  return cmsgpack.unpack(redis.call("HGET", key, ""))
+end
+
+redis.register_function(LIBRARY .. "_damage_own", function(keys, args)
+  local fields = own_fields(keys[1])
+  fields[args[1]] = tonumber(args[2]) or args[2]
+  redis.call("HSET", keys[1], "", cmsgpack.pack(fields))
+end)
+
+redis.register_function(LIBRARY .. "_own_field", function(keys, args)
+  local value = own_fields(keys[1])[args[1]]
+  return value and tostring(value)
 end)
 
 -- One field as text, or nothing when it is not there.

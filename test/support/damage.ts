@@ -20,6 +20,16 @@ async function damageField(node: Redis, key: string, field: string, value?: stri
   await call(node, 'damage', key, value === undefined ? [field] : [field, value])
 }
 
+/** The same for an own field of a flow or a group. */
+async function damageOwn(node: Redis, key: string, field: string, value?: string) {
+  await call(node, 'damage_own', key, value === undefined ? [field] : [field, value])
+}
+
+/** An own field of a flow or a group as text; undefined when it is not there. */
+export async function ownField(node: Redis, key: string, field: string) {
+  return ((await call(node, 'own_field', key, [field])) as string | null) ?? undefined
+}
+
 /** What a record says in one of its fields. */
 export async function storedField(node: Redis, key: string, field: string): Promise<string> {
   return String(await call(node, 'field', key, [field]))
@@ -52,6 +62,9 @@ export function useDamage(at: ServerAtHand) {
     const keyOf = (key: string) => `{hf:${namespace}:0}:${key}`
     const damage: Damage = (key, field, value) => {
       if (key.startsWith('x:')) return damageField(at.redis, keyOf(key), field, value)
+      // Entries of a group are named by executions.
+      const isPacked = /^(flow|group):/.test(key) && field.length < 26
+      if (isPacked) return damageOwn(at.redis, keyOf(key), field, value)
       return value === undefined
         ? at.redis.hdel(keyOf(key), field)
         : at.redis.hset(keyOf(key), field, value)

@@ -89,6 +89,11 @@ local readers = {
     for position = 1, #flat, 2 do
       values[flat[position]] = flat[position + 1]
     end
+    -- The own fields of flows and groups are packed in one without a name.
+    for name, value in pairs(values[""] and cmsgpack.unpack(values[""]) or {}) do
+      values[name] = type(value) == "number" and string.format("%.0f", value) or value
+    end
+    values[""] = nil
     put_fields(values)
   end,
 }

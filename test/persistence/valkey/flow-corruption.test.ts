@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { drainLoop } from '../../../src/actors/drainer.ts'
 import type { Handle } from '../../../src/persistence/backend.ts'
-import { corrupt, localOf, useDamage } from '../../support/damage.ts'
+import { corrupt, localOf, ownField, useDamage } from '../../support/damage.ts'
 import { startFlow } from '../../support/flows.ts'
 import { useServer } from '../../support/valkey-server.ts'
 
@@ -33,7 +33,7 @@ describe('A damaged flow', () => {
     ['created_at', undefined],
     ['updated_at', '1.5'],
     ['members', '-1'],
-    ['blocked', '1e3'],
+    ['blocked', '1e30'],
     ['kind', undefined],
     ['failure', 'nonsense'],
   ])('is not described with its %s as %s', async (field, value) => {
@@ -41,6 +41,23 @@ describe('A damaged flow', () => {
     await damage(key, field, value)
     const name = field === 'failure' ? 'flow_failure' : field
     await corrupt(backend.describeFlow(flow.flowId), key, name)
+  })
+
+  test('whose fields do not parse is told, and counts for nothing', async () => {
+    const { backend, flow, key, keyOf } = await chain()
+    const claims = await flow.claim()
+    for (const bytes of [
+      '',
+      'broken',
+      Buffer.from([0x81, 0xa1, 0x61]),
+      Buffer.from([0x91, 0x01]),
+    ]) {
+      await at.redis.hset(keyOf(key), '', bytes)
+      await corrupt(backend.describeFlow(flow.flowId), key, 'fields')
+      await corrupt(backend.complete(claims.get('a')?.handle as Handle), key, 'fields')
+      const { items, corrupt: damaged } = await backend.listFlows(0, undefined, 10)
+      expect([items, damaged.map(({ id }) => id)]).toEqual([[], [flow.flowId]])
+    }
   })
 
   test('is told beside the good ones by the list', async () => {
@@ -91,7 +108,7 @@ describe('A damaged group', () => {
     ['state', 'nonsense'],
   ])('decides nothing with its %s as %s, and is told until it is mended', async (field, value) => {
     const { backend, damage, flow, group, keyOf } = await chain()
-    const before = (await at.redis.hget(keyOf(group), field)) ?? undefined
+    const before = await ownField(at.redis, keyOf(group), field)
     await damage(group, field, value)
     await flow.run({ a: 'completes', c: 'completes' })
     expect(await flow.states('d')).toEqual({ d: 'waiting' })
