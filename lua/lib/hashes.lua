@@ -1,6 +1,6 @@
--- What flows and groups store: a hash whose own fields are packed in one, beside entries that are
--- fields of their own, such as a group's edges. A call reads each of them at most once, and writes
--- what it changed once.
+-- Flows and groups as they are stored, each read at most once in a call and written once.
+--
+-- Such a hash has its own fields packed in one, beside entries, such as the edges of a group.
 local corruption = require("lib.corruption")
 
 local hashes = {}

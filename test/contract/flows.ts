@@ -89,7 +89,7 @@ export function describeFlows(open: Open): void {
     })
 
     it('takes no running parent once it has ended', async () => {
-      const opened = await open()
+      const opened = await open({ partitions: 1 })
       const { backend } = opened
       const ended = await startFlow(backend, { nodes: ['a'] })
       await ended.run({ a: 'completes' })

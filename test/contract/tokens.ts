@@ -266,7 +266,9 @@ export function describeTokens(open: Open): void {
       const call = () => opened.backend.rotateSecret('B', secret)
       const error = await refusedWithoutTrace(opened, call, 'invalid_secret')
       const text = typeof secret === 'string' && secret !== '' ? secret : 'never'
-      expect(inspect(error)).not.toContain(text)
+      // Where the project lies is no secret, and may well contain so short a text.
+      const told = inspect(error).replace(/^ +at .*$/gm, '')
+      expect(told).not.toContain(text)
     })
 
     it.each([

@@ -1,5 +1,5 @@
--- Damages one field of an execution's packed record, with the layout of the library itself, or one of
--- a flow's or a group's own fields, which are packed in one without a name.
+-- Damages one field of what is stored packed, with the layout of the library itself: executions, and
+-- the own fields of flows and groups.
 local record = require("lib.record")
 
 -- Those are stored as numbers, so no text can be put in their place.
