@@ -1,5 +1,4 @@
--- Damages one field of what is stored packed, with the layout of the library itself: executions, and
--- the own fields of flows and groups.
+-- Damages one field of what is stored packed: of executions, flows and groups.
 local record = require("lib.record")
 
 -- Those are stored as numbers, so no text can be put in their place.
