@@ -92,7 +92,7 @@ export class FlowRun {
 
   /**
    * Ends the flow as cancelled. A wider policy can follow, a narrower one changes nothing. The
-   * signal of an attempt that is cancelled fires at its next renewal.
+   * signal of an attempt that is cancelled fires at once.
    *
    * @throws EngineError `flow_not_found`; `cancel_timeout` when `wait` was too short: the rest is
    * cancelled all the same.

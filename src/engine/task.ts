@@ -67,7 +67,8 @@ export interface TaskContext {
    * own. When this task runs again it finds the same child by its name, or by the order of the
    * calls, and does not add it twice. A child that fails never ends its parent.
    *
-   * @throws EngineError `invalid_input`; `flow_ended`; `lane_closed`.
+   * @throws EngineError `invalid_input`; `flow_ended`; `lane_closed`; `budget_exhausted` while a
+   * budget of this execution denies children.
    */
   spawn<Input, Output>(
     task: Task<Input, Output>,
@@ -148,7 +149,7 @@ export interface TaskRetry {
 
 /** What can be said per task and, at submission, per execution. */
 export interface ExecutionOptions {
-  /** 0 to 9000; higher goes first, always. @defaultValue 0 */
+  /** 0 to 9000; higher goes first within a partition, always. @defaultValue 0 */
   readonly priority?: number
   readonly retry?: TaskRetry
   /** How long one attempt may work. */

@@ -175,7 +175,8 @@ export const executionMachine = setup({
         },
         blocked: {
           meta: leaf('blocked', 'blocked', 'pending'),
-          description: 'Held back by an operator, or until a limit has room for it.',
+          description:
+            'Held back by an operator, by its flow, or until a limit or a budget has room.',
           on: {
             unblock: placement.any,
             admit: placement.any,

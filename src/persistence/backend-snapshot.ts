@@ -59,7 +59,7 @@ export interface ExecutionSnapshot {
   readonly startsAtMs: number | undefined
   readonly deadlineAtMs: number | undefined
   readonly blockedBy: string | undefined
-  /** Who keeps it back for want of room: a `limit`. */
+  /** Who keeps it back: `limit`, `budget` or `flow`. */
   readonly withheldBy: string | undefined
   /** Why it ended: a short word such as `failed`, `deadline`, `max_reclaims_exceeded`. */
   readonly reason: string | undefined

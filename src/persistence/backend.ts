@@ -139,7 +139,7 @@ export interface Submission {
   /** Not before this long from now; wins over `startAtMs`. */
   readonly delayMs?: number | undefined
   readonly startAtMs?: number | undefined
-  /** 0 to 9000; higher goes first, always. Default 0. */
+  /** 0 to 9000; higher goes first within a partition, always. Default 0. */
   readonly priority?: number | undefined
   /** The execution expires this long from now; wins over `deadlineAtMs`. */
   readonly deadlineMs?: number | undefined

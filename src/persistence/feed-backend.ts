@@ -38,8 +38,8 @@ export interface FlowEvent {
   readonly cursor: string
   readonly flowId: FlowId
   readonly executionId?: undefined
-  /** It ended; or a member that runs again made it open again. */
-  readonly event: 'endFlow' | 'reopenFlow'
+  /** It ended; it was cancelled more widely; or a member that runs again made it open again. */
+  readonly event: 'endFlow' | 'cancelFlow' | 'reopenFlow'
   /** What it was afterwards. */
   readonly state: FlowState
   readonly publicState: FlowState

@@ -57,7 +57,7 @@ export interface SearchBackend {
   /**
    * Executions that fit, by partition and id, after the cursor. One call looks at a thousand at
    * most, so that a page may hold fewer than `limit`, or none, and still have a cursor. What exists
-   * and fits throughout a walk is on exactly one of its pages.
+   * and fits throughout a walk is on one of its pages, and on no other.
    */
   searchExecutions(
     filter: SearchFilter,
