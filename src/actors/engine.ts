@@ -1,5 +1,5 @@
 // The root of an engine's actors: one sweeper, and the workers that were started.
-import { assertEvent, setup, spawnChild } from 'xstate'
+import { assertEvent, setup, spawnChild, stopChild } from 'xstate'
 import type { EngineBackend } from '../persistence/backend.ts'
 import { drainLoop } from './drainer.ts'
 import { type Loop, supervisedMachine } from './supervised.ts'
@@ -31,6 +31,7 @@ export const engineMachine = setup({
     context: EngineInput
     events:
       | { readonly type: 'work'; readonly id: string; readonly input: WorkerInput }
+      | { readonly type: 'ended'; readonly id: string }
       | { readonly type: 'close' }
   },
   actors: { supervised: supervisedMachine, worker: workerMachine },
@@ -52,6 +53,13 @@ export const engineMachine = setup({
               assertEvent(event, 'work')
               return event.input
             },
+          }),
+        },
+        // A worker that has ended is let go with all that it held.
+        ended: {
+          actions: stopChild(({ event }) => {
+            assertEvent(event, 'ended')
+            return event.id
           }),
         },
         close: 'closed',

@@ -4,14 +4,17 @@ import { type ExecutionId, parseExecutionId } from '../ids.ts'
 import type { Choice } from '../limits.ts'
 import type {
   ClaimedExecution,
+  EdgeSnapshot,
   EngineBackend,
   FlowId,
   FlowMember,
   Join,
+  UpstreamResult,
 } from '../persistence/backend.ts'
 import { childEdge } from './inputs.ts'
 import type { Codec } from './json-codec.ts'
 import { checkJoin, MemberNames, membersThatFit } from './member.ts'
+import { memoised } from './memo.ts'
 import { type Outcome, type OutcomeSource, readOutcome, type Upstreams } from './outcome.ts'
 import { prepareSubmission, type WorkSubmitOptions } from './submission.ts'
 import { type AnyTask, storedPolicies, type Task } from './task.ts'
@@ -65,8 +68,12 @@ export interface ChildrenParts {
   readonly task: AnyTask
   readonly upstreams: Upstreams
   readonly line: WaitLine
+  /** Resolves when nothing that the task began is on its way: parking would have it refused. */
+  readonly settled: () => Promise<void>
   /** Called once the execution is parked: the attempt is over for this worker. */
   readonly parked: () => void
+  /** When this process got the lease, by its own clock. */
+  readonly claimedMs: number
 }
 
 /** So often is looked at children that were replayed after they had told of their end. */
@@ -97,9 +104,9 @@ export class Children {
   private readonly spawning: Promise<Spawned>[] = []
   private readonly queue: Waiting[] = []
   private sending: Promise<void> | undefined
-  private homing: Promise<Home> | undefined
-  private recalling: Promise<ReadonlyMap<ExecutionId, Outcome>> | undefined
-  private readonly begunMs = performance.now()
+  /** Which children earlier runs of the task have spawned. */
+  private readonly recall = memoised(() => this.outcomes(() => this.parts.upstreams.all()))
+  private readonly home = memoised(() => this.findHome())
 
   constructor(parts: ChildrenParts) {
     this.parts = parts
@@ -115,11 +122,6 @@ export class Children {
 
   waitChildren(options: WaitChildrenOptions): Promise<readonly ChildOutcome[]> {
     return this.parts.line.join(() => this.wait(options))
-  }
-
-  /** Resolves when no child is on its way to the store any more. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.spawning)
   }
 
   private async add<Input>(
@@ -184,8 +186,10 @@ export class Children {
   private async wait(options: WaitChildrenOptions): Promise<readonly ChildOutcome[]> {
     const { backend, claimed, parked } = this.parts
     const { policy = 'all', k, collect = 'all', impossible = 'resume' } = options
-    const known = await this.recall()
     const settled = await Promise.allSettled(this.spawning)
+    // First what has told of its end, then what came of it: what ends in between is seen again.
+    const edges = await this.edges()
+    const known = await this.outcomes(() => this.parts.upstreams.readAll())
     const children = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
     const outcomes = children.map((child): ChildOutcome => {
       const outcome = known.get(child.executionId) ?? { outcome: 'unfinished' }
@@ -196,60 +200,43 @@ export class Children {
     const verdict = verdictOf(counted, { policy, k, collect })
     if (verdict === 'impossible' && impossible === 'fail') throw childrenFailed(outcomes)
     if (verdict !== 'pending') return outcomes
-    const awaited = await this.awaited(outcomes)
+    const awaited = awaitedOf(outcomes, edges)
+    await this.parts.settled()
     if (awaited === 0) {
       await backend.delay(claimed.handle, this.serverNowMs() + replayedChildMs)
     } else {
       // Those that have completed are not counted a second time.
       const left = k === undefined ? undefined : Math.min(k - counted.satisfied, awaited)
-      await backend.waitChildren(claimed.handle, { policy, k: left, collect, impossible })
+      const seen = edges?.filter(({ state }) => state !== 'pending').length
+      await backend.waitChildren(claimed.handle, { policy, k: left, collect, impossible }, seen)
     }
     parked()
     // Nothing after this line runs in this attempt; the next claim runs the task again.
     return new Promise<never>(() => undefined)
   }
 
-  /**
-   * How many of these have not ended and will tell the store so. One that an operator replays after
-   * it told its parent will not tell a second time.
-   */
-  private async awaited(children: readonly ChildOutcome[]): Promise<number> {
+  /** What leads into the parent; a first run knows without asking that nothing is told yet. */
+  private async edges(): Promise<readonly EdgeSnapshot[] | undefined> {
     const { backend, claimed } = this.parts
-    const unfinished = children.filter(({ outcome }) => outcome === 'unfinished')
-    if (isFirstRun(claimed)) return unfinished.length
+    if (isFirstRun(claimed)) return undefined
     const { flowId } = await this.home()
-    const edges = await backend.listEdges(flowId, { incoming: claimed.executionId })
-    const untold = new Set(edges.flatMap((edge) => (edge.state === 'pending' ? edge.upstream : [])))
-    return unfinished.filter(({ executionId }) => untold.has(executionId)).length
+    return backend.listEdges(flowId, { incoming: claimed.executionId })
   }
 
   private serverNowMs(): number {
-    const { expiresAtMs, leaseMs } = this.parts.claimed
-    return expiresAtMs - leaseMs + Math.round(performance.now() - this.begunMs)
+    const { claimed, claimedMs } = this.parts
+    const sinceMs = Math.round(performance.now() - claimedMs)
+    return claimed.expiresAtMs - claimed.leaseMs + sinceMs
   }
 
-  /** What the children of earlier runs have come to. */
-  private recall(): Promise<ReadonlyMap<ExecutionId, Outcome>> {
-    this.recalling ??= this.load().catch((error) => {
-      this.recalling = undefined
-      throw error
-    })
-    return this.recalling
-  }
-
-  private async load(): Promise<ReadonlyMap<ExecutionId, Outcome>> {
-    const { claimed, codec, upstreams } = this.parts
+  /** What the children have come to; those of a first run are too new to have come to anything. */
+  private async outcomes(
+    read: () => Promise<readonly UpstreamResult[]>,
+  ): Promise<ReadonlyMap<ExecutionId, Outcome>> {
+    const { claimed, codec } = this.parts
     if (isFirstRun(claimed)) return new Map()
-    const children = (await upstreams.all()).filter(({ name }) => name === childEdge)
+    const children = (await read()).filter(({ name }) => name === childEdge)
     return new Map(children.map((one) => [one.executionId, readOutcome(codec, one)]))
-  }
-
-  private home(): Promise<Home> {
-    this.homing ??= this.findHome().catch((error) => {
-      this.homing = undefined
-      throw error
-    })
-    return this.homing
   }
 
   private async findHome(): Promise<Home> {
@@ -281,6 +268,20 @@ export class Children {
 
 function isFirstRun({ handle, attempt }: ClaimedExecution): boolean {
   return handle.kind === 'fresh' && attempt === 0
+}
+
+/**
+ * How many of these have not ended and will tell the store so. One that an operator replays after
+ * it told its parent will not tell a second time.
+ */
+function awaitedOf(
+  children: readonly ChildOutcome[],
+  edges: readonly EdgeSnapshot[] | undefined,
+): number {
+  const unfinished = children.filter(({ outcome }) => outcome === 'unfinished')
+  if (edges === undefined) return unfinished.length
+  const untold = new Set(edges.flatMap((edge) => (edge.state === 'pending' ? edge.upstream : [])))
+  return unfinished.filter(({ executionId }) => untold.has(executionId)).length
 }
 
 interface Counted {

@@ -1,5 +1,4 @@
 // Appends what one attempt emits to its stream: in order, each frame once, many per call.
-import { isLost } from '../actors/attempt-pool.ts'
 import { EngineError, isEngineError } from '../errors.ts'
 import { counts } from '../limits.ts'
 import { checkFrame } from '../persistence/arguments.ts'
@@ -27,39 +26,11 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** How many faults are remembered until it is known whether somebody asked. */
-const refusedMax = 100
-
-/** A promise that knows whether anybody ever asked how it ends. */
-class Asked<Value> extends Promise<Value> {
-  isAsked = false
-
-  /** What follows from it is an ordinary promise. */
-  static override get [Symbol.species](): PromiseConstructor {
-    return Promise
-  }
-
-  // biome-ignore lint/suspicious/noThenProperty: it is a promise, and then is what is asked
-  override then<Next = Value, Failed = never>(
-    onKept?: ((value: Value) => Next | PromiseLike<Next>) | null,
-    onBroken?: ((reason: unknown) => Failed | PromiseLike<Failed>) | null,
-  ): Promise<Next | Failed> {
-    this.isAsked = true
-    return super.then(onKept, onBroken)
-  }
-
-  /** Looks how it ends, without counting as somebody who asks. */
-  peek(onBroken: (reason: unknown) => void): void {
-    void super.then(undefined, onBroken)
-  }
-}
-
 export class Emitter {
   private readonly backend: EmitterBackend
   private readonly claimed: ClaimedExecution
   private readonly codec: Codec
   private readonly queue: Waiting[] = []
-  private readonly refused: { readonly appended: Asked<number>; readonly error: unknown }[] = []
   private sending: Promise<void> | undefined
   /** Number of the newest frame; undefined when it is not known. */
   private last: number | undefined
@@ -75,26 +46,10 @@ export class Emitter {
   /** Throws `invalid_input` at once; everything else rejects. Resolves with the frame's number. */
   emit(type: string, payload: unknown, options: EmitOptions = {}): Promise<number> {
     const frame = this.frame(type, payload, options)
-    const appended = new Asked<number>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.queue.push({ frame, resolve, reject })
+      this.sending ??= this.send()
     })
-    appended.peek((error) => {
-      // Of a lost lease the attempt hears by its signal; one fault that nobody hears tells of all.
-      if (isLost(error) || this.refused.length === refusedMax) return
-      this.refused.push({ appended, error })
-    })
-    this.sending ??= this.send()
-    return appended
-  }
-
-  /** Why a frame was not appended, if nobody asked that frame. */
-  get unheard(): unknown {
-    return this.refused.find(({ appended }) => !appended.isAsked)?.error
-  }
-
-  /** Resolves when nothing is on its way any more. */
-  async settled(): Promise<void> {
-    await this.sending
   }
 
   private frame(type: string, payload: unknown, { mode, correlationId }: EmitOptions): Frame {

@@ -65,6 +65,7 @@ export class Engine {
   private readonly actor: ActorRefFrom<typeof engineMachine>
   private readonly workers = new Set<Worker>()
   private readonly closing = new AbortController()
+  private isClosing = false
   private started = 0
 
   /** @internal */
@@ -181,18 +182,18 @@ export class Engine {
       ...options,
       onError: options.onError === undefined ? this.onError : faultListener(options.onError),
     })
+    if (this.isClosing) throw new EngineError('engine_closed', 'the engine was closed')
     this.started += 1
     const id = `worker-${this.started}`
-    if (this.actor.getSnapshot().status !== 'active') {
-      throw new EngineError('engine_closed', 'the engine was closed')
-    }
     this.actor.send({ type: 'work', id, input })
-    const ref = this.actor.getSnapshot().children[id] as
-      | ActorRefFrom<typeof workerMachine>
-      | undefined
-    if (ref === undefined) throw new EngineError('engine_closed', 'the engine was closed')
+    const ref = this.actor.getSnapshot().children[id] as ActorRefFrom<typeof workerMachine>
     const worker = new Worker(input.worker, ref)
     this.workers.add(worker)
+    const forget = () => {
+      this.workers.delete(worker)
+      if (this.actor.getSnapshot().status === 'active') this.actor.send({ type: 'ended', id })
+    }
+    ref.subscribe({ complete: forget, error: forget })
     return worker
   }
 
@@ -311,6 +312,7 @@ export class Engine {
   /** Stops all workers, as `worker.stop` does, and closes the backend. */
   async close(options: { readonly grace?: Duration } = {}): Promise<void> {
     parseDurationMs(options.grace ?? 0, 'grace')
+    this.isClosing = true
     await Promise.all([...this.workers].map((worker) => worker.stop(options)))
     if (this.actor.getSnapshot().status === 'active') this.actor.send({ type: 'close' })
     this.closing.abort()

@@ -24,9 +24,11 @@ export class MemberNames {
   }
 
   private next(task: string): string {
-    const number = this.numbers.get(task) ?? 0
-    this.numbers.set(task, number + 1)
-    return number === 0 ? task : `${task}#${number}`
+    for (let number = this.numbers.get(task) ?? 0; ; number++) {
+      const name = number === 0 ? task : `${task}#${number}`
+      this.numbers.set(task, number + 1)
+      if (!this.taken.has(name)) return name
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import type { ExecutionId } from '../ids.ts'
 import type { EngineBackend, UpstreamResult } from '../persistence/backend.ts'
 import { failureMessage } from '../persistence/snapshot.ts'
 import type { Codec } from './json-codec.ts'
+import { memoised } from './memo.ts'
 
 /** What an execution came to. */
 export type Outcome<Result = unknown> =
@@ -45,27 +46,20 @@ export function readOutcome(codec: Codec, upstream: UpstreamResult): Outcome {
 
 const pageSize = 1000
 
-/** Everything that an execution waits for or waited for, read once. */
+/** Everything that an execution waits for or waited for. */
 export class Upstreams {
   private readonly backend: Pick<EngineBackend, 'readInputs'>
   private readonly id: ExecutionId
-  private read: Promise<readonly UpstreamResult[]> | undefined
+  /** Everything, read once. */
+  readonly all = memoised(() => this.readAll())
 
   constructor(backend: Pick<EngineBackend, 'readInputs'>, id: ExecutionId) {
     this.backend = backend
     this.id = id
   }
 
-  all(): Promise<readonly UpstreamResult[]> {
-    this.read ??= this.load().catch((error) => {
-      // Whoever asks again tries again.
-      this.read = undefined
-      throw error
-    })
-    return this.read
-  }
-
-  private async load(): Promise<readonly UpstreamResult[]> {
+  /** Everything, as it stands now. */
+  async readAll(): Promise<readonly UpstreamResult[]> {
     const found: UpstreamResult[] = []
     let after: number | undefined = 0
     while (after !== undefined) {

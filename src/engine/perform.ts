@@ -2,35 +2,17 @@
 import type { Perform, Performed } from '../actors/attempt-pool.ts'
 import { isEngineError } from '../errors.ts'
 import { bytesMax } from '../limits.ts'
-import type { ClaimedExecution, EngineBackend } from '../persistence/backend.ts'
-import { parseDurationMs } from '../time.ts'
-import { Children, type ChildrenBackend } from './children.ts'
-import { Emitter } from './emitter.ts'
-import { Inputs } from './inputs.ts'
+import { Attempt, type AttemptOptions } from './attempt.ts'
 import type { Codec } from './json-codec.ts'
-import { Upstreams } from './outcome.ts'
 import { type AnyTask, checkInput, NonRetryableError, type TaskContext } from './task.ts'
-import { WaitLine } from './wait-line.ts'
-import { type WaitOptions, Waits, type WaitsParts } from './waits.ts'
 
 /** Work that this process has no code for goes back for so long, in milliseconds. */
 const unknownTaskDelayMs = 1000
 
 const stackBytesMax = 16_384
 
-type PerformBackend = Pick<
-  EngineBackend,
-  'progress' | 'appendFrame' | 'readStream' | 'reportUsage' | 'reserveUsage' | 'readInputs'
-> &
-  WaitsParts['backend'] &
-  ChildrenBackend
-
-export interface PerformOptions {
-  readonly backend: PerformBackend
+export interface PerformOptions extends AttemptOptions {
   readonly tasks: ReadonlyMap<string, AnyTask>
-  readonly codec: Codec
-  /** The address at which a token's signal is taken, if there is one. */
-  readonly urlOf: (token: string) => string | undefined
   readonly onError: (error: unknown) => void
 }
 
@@ -57,100 +39,13 @@ export function performer(options: PerformOptions): Perform {
       // The stream closes with the attempt, so what was emitted comes first.
       const settled = async (performed: Performed) => {
         if (attempt.isWaiting) onError(forgottenWait(claimed.task))
-        const unheard = await attempt.settled()
-        if (unheard !== undefined) onError(forgottenFrame(claimed.task, unheard))
+        await attempt.answers.settled()
+        const { unheard } = attempt.answers
+        if (unheard !== undefined) onError(forgottenFault(claimed.task, unheard))
         return performed
       }
       run(task, attempt.context(signal), input, codec).then(settled).then(resolve, reject)
     })
-  }
-}
-
-/** What a task can do in one attempt; what it does not use is not made. */
-class Attempt {
-  private readonly options: PerformOptions
-  private readonly task: AnyTask
-  private readonly claimed: ClaimedExecution
-  private readonly parked: () => void
-  private readonly line = new WaitLine()
-  private emitter: Emitter | undefined
-  private waits: Waits | undefined
-  private children: Children | undefined
-  private upstreams: Upstreams | undefined
-
-  constructor(
-    options: PerformOptions,
-    task: AnyTask,
-    claimed: ClaimedExecution,
-    parked: () => void,
-  ) {
-    this.options = options
-    this.task = task
-    this.claimed = claimed
-    this.parked = parked
-  }
-
-  context(signal: AbortSignal): TaskContext {
-    const { backend } = this.options
-    const { attempt, epoch, executionId, handle } = this.claimed
-    return {
-      executionId,
-      attempt,
-      epoch,
-      signal,
-      progress: (percent, message) => backend.progress(handle, Math.floor(percent), message),
-      waitFor: (name: string, options: WaitOptions = {}) =>
-        this.waiting().waitFor(name, options) as never,
-      waitpoint: (name, options = {}) => this.waiting().waitpoint(name, options),
-      inputs: async () => new Inputs(this.options.codec, await this.reading().all()),
-      spawn: async (task, input, options = {}) => this.parenting().spawn(task, input, options),
-      waitChildren: async (options = {}) => this.parenting().waitChildren(options) as never,
-      emit: (type, payload, options) => this.emitting().emit(type, payload, options),
-      usage: (budget, amounts, options = {}) =>
-        backend.reportUsage(handle, budget, { ...options, custom: amounts }),
-      reserve: async (budget, amounts, { ttl, dedupKey } = {}) => {
-        const ttlMs = ttl === undefined ? undefined : parseDurationMs(ttl, 'ttl')
-        return backend.reserveUsage(handle, budget, { amounts, ttlMs, dedupKey })
-      },
-    }
-  }
-
-  /** Whether a wait is still under way. */
-  get isWaiting(): boolean {
-    return this.line.isWaiting
-  }
-
-  /**
-   * Resolves when nothing that was emitted or spawned is on its way any more, with the fault of a
-   * frame that was not appended and that the task never asked about.
-   */
-  async settled(): Promise<unknown> {
-    await Promise.all([this.emitter?.settled(), this.children?.settled()])
-    return this.emitter?.unheard
-  }
-
-  private emitting(): Emitter {
-    const { backend, codec } = this.options
-    this.emitter ??= new Emitter(backend, this.claimed, codec)
-    return this.emitter
-  }
-
-  private waiting(): Waits {
-    const { claimed, line, parked } = this
-    this.waits ??= new Waits({ ...this.options, claimed, line, parked })
-    return this.waits
-  }
-
-  private reading(): Upstreams {
-    this.upstreams ??= new Upstreams(this.options.backend, this.claimed.executionId)
-    return this.upstreams
-  }
-
-  private parenting(): Children {
-    const { claimed, line, parked, task } = this
-    const upstreams = this.reading()
-    this.children ??= new Children({ ...this.options, claimed, line, parked, task, upstreams })
-    return this.children
   }
 }
 
@@ -185,10 +80,9 @@ function forgottenWait(task: string): Error {
   return new Error(`${what}; await every waitFor and waitChildren, and race none`)
 }
 
-function forgottenFrame(task: string, cause: unknown): Error {
-  return new Error(`task ${task} emitted what was not stored; await every emit to hear of it`, {
-    cause,
-  })
+function forgottenFault(task: string, cause: unknown): Error {
+  const what = `task ${task} asked for something that failed, and never looked`
+  return new Error(`${what}; await what its context promises to hear of it`, { cause })
 }
 
 function completed(codec: Codec, output: unknown): Performed {

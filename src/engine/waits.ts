@@ -13,6 +13,7 @@ import type {
 } from '../persistence/backend.ts'
 import { type Duration, parseDurationMs } from '../time.ts'
 import type { Codec } from './json-codec.ts'
+import { memoised } from './memo.ts'
 import { decodePayload } from './payload.ts'
 import { checkValue } from './schema.ts'
 import type { WaitLine } from './wait-line.ts'
@@ -72,6 +73,8 @@ export interface WaitsParts {
   readonly urlOf: (token: string) => string | undefined
   /** Waits follow each other, whatever they are for. */
   readonly line: WaitLine
+  /** Resolves when nothing that the task began is on its way: parking would have it refused. */
+  readonly settled: () => Promise<void>
   /** Called once the execution is suspended: the attempt is over for this worker. */
   readonly parked: () => void
 }
@@ -95,7 +98,8 @@ interface Place {
  */
 export class Waits {
   private readonly parts: WaitsParts
-  private known: Promise<Map<string, Known>> | undefined
+  /** What earlier attempts and suspensions of this run left; a fresh execution has nothing. */
+  private readonly recall = memoised(() => this.load())
   private readonly places = new Map<string, Place>()
 
   constructor(parts: WaitsParts) {
@@ -144,12 +148,23 @@ export class Waits {
       return this.received(place.spare.splice(spare, 1)[0] as Signal, name, options)
     }
     const key = waitKey(name, place.used)
-    place.used += 1
     const found = (await this.recall()).get(key)
+    place.used += 1
     const before = found?.state === 'closed' ? answersOf(found, name) : []
-    const signals = before.length > 0 ? before : await this.suspend(key, found, options)
+    const signals = before.length > 0 ? before : await this.waitAt(place, key, found, options)
     place.spare.push(...signals.slice(1))
     return this.received(signals[0] as Signal, name, options)
+  }
+
+  /** A wait that could not begin leaves its waitpoint to the next one for the name. */
+  private async waitAt(place: Place, key: string, found: Known | undefined, options: WaitOptions) {
+    try {
+      await this.parts.settled()
+      return await this.suspend(key, found, options)
+    } catch (error) {
+      place.used -= 1
+      throw error
+    }
   }
 
   /** Suspends, unless what was sent early is enough: then the signals, in their order. */
@@ -202,12 +217,6 @@ export class Waits {
       signalId: signal.signalId,
       receivedAt: new Date(signal.acceptedAtMs),
     }
-  }
-
-  /** What earlier attempts and suspensions of this run left; a fresh execution has nothing. */
-  private recall(): Promise<Map<string, Known>> {
-    this.known ??= this.load()
-    return this.known
   }
 
   private async load(): Promise<Map<string, Known>> {

@@ -196,8 +196,12 @@ export interface UpstreamResult {
 
 /** The operations of the contract that are about flows. */
 export interface FlowOperations {
-  /** Parks a running parent until its children have ended; resumes it at once when they have. */
-  waitChildren(handle: Handle, join?: Join): Promise<WaitChildrenOutcome>
+  /**
+   * Parks a running parent until its children have ended; resumes it at once when they have. A
+   * later wait counts only children that end from then on: `seen` is how many inbound edges the
+   * parent saw decided, and when it is more by now, it is resumed at once, to look again.
+   */
+  waitChildren(handle: Handle, join?: Join, seen?: number): Promise<WaitChildrenOutcome>
   /** The flow, or undefined when there is none. */
   describeFlow(id: FlowId): Promise<FlowSnapshot | undefined>
   /** Every edge on one side of an execution, in the order in which they were made. */

@@ -81,6 +81,8 @@ export interface ExecutionSnapshot {
   /** The flow that it belongs to, and how its inbound edges stand. */
   readonly flowId: ExecutionId | undefined
   readonly group: GroupSnapshot | undefined
+  /** Whether it waits for its inbound edges: nothing starts or resumes it before they allow. */
+  readonly gated: boolean
   /** Who reserved it for a moment. */
   readonly grant: { readonly worker: string; readonly untilMs: number } | undefined
   readonly tags: Readonly<Record<string, string>>

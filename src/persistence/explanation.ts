@@ -112,10 +112,9 @@ async function flowReasons(
 
 async function dependencyReasons(
   backend: ReadBackend,
-  { executionId, flowId, group, publicState }: ExecutionSnapshot,
+  { executionId, flowId, gated, group }: ExecutionSnapshot,
 ): Promise<ExplanationReason[]> {
-  const isOpen = group?.state === 'pending' && publicState !== 'suspended'
-  if (!isOpen || flowId === undefined) return []
+  if (!gated || group === undefined || flowId === undefined) return []
   const edges = await backend.listEdges(flowId, { incoming: executionId })
   const open = edges.filter(({ state }: EdgeSnapshot) => state === 'pending')
   return [

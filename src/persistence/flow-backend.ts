@@ -95,7 +95,7 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     }
   }
 
-  async waitChildren(handle: Handle, join?: Join): Promise<WaitChildrenOutcome> {
+  async waitChildren(handle: Handle, join?: Join, seen?: number): Promise<WaitChildrenOutcome> {
     const { partition, ...fence } = parseHandle(this.store.kind, handle)
     const { outcome, state, replayed } = await this.call(partition, 'execution.wait_children', {
       ...fence,
@@ -104,6 +104,7 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
       k: join?.k,
       impossible: join?.impossible,
       collect: join?.collect,
+      seen,
     })
     return { outcome, state: state as LeafName, replayed }
   }

@@ -70,6 +70,7 @@ export function readSnapshot(partition: number, local: string, found: Found): Ex
     fairnessKey: read.optionalText('share'),
     limit: readLimitUse(found.fields),
     flowId: readFlowId(partition, read.optionalText('flow')),
+    gated: read.optionalText('deps') !== undefined,
     group: found.group === undefined ? undefined : readGroup(`group:${local}`, found.group),
     grant: readGrant(read.optionalText('grant_worker'), read.optionalNumber('grant_until')),
     budgets: (read.optionalText('budgets') ?? '').split(',').filter(Boolean),

@@ -100,6 +100,25 @@ export function describeChildren(open: Open): void {
       expect((await claimOne(backend)).attempt).toBe(0)
     })
 
+    it('hands a parent back at once when more have told of their end than it saw', async () => {
+      const { backend } = await open()
+      const parent = await spawn(backend, ['one', 'two', 'three'])
+      await backend.waitChildren(parent.claim.handle, { policy: 'any' })
+      await endChild(parent, 'one')
+      const again = await claimOne(backend)
+      // It looked before the second one ended: a new round would wait for the third alone.
+      await endChild(parent, 'two')
+      const join = { policy: 'quorum', k: 2 } as const
+      expect(await backend.waitChildren(again.handle, join, 1)).toMatchObject({
+        state: 'runnable.resumed',
+      })
+      const last = await claimOne(backend)
+      await backend.waitChildren(last.handle, { policy: 'any' }, 2)
+      expect(await stateOf(backend, parent)).toBe('waitingChildren')
+      await endChild(parent, 'three')
+      await backend.complete((await claimOne(backend)).handle)
+    })
+
     it('hands a parent back at once that has no children', async () => {
       const { backend } = await open()
       const { handle } = await submitAndClaim(backend)

@@ -47,6 +47,24 @@ export function describeExplanations(open: Open): void {
       expect(await kinds(backend, id)).toEqual(['grant'])
     })
 
+    it('names no children for a parent that does not wait for them', async () => {
+      const { backend, clock } = await open()
+      const { handle, executionId: id } = await submitAndClaim(backend)
+      const { flowId } = await backend.createFlow({ kind: 'own', completion: 'root', root: id })
+      const child = backend.memberId(flowId, 'child')
+      await backend.applyGraph(flowId, {
+        parent: handle,
+        members: [{ id: child, lane: 'children', task: 'child', input: Buffer.from('') }],
+        edges: [{ upstream: child, downstream: id }],
+      })
+      await clock.advance(30_000)
+      await sweepAll(backend)
+      expect(await kinds(backend, id)).toEqual(['lost_lease', 'worker'])
+      const again = await claimOne(backend)
+      await backend.waitChildren(again.handle)
+      expect(await kinds(backend, id)).toEqual(['dependencies'])
+    })
+
     it('follows work through its life', async () => {
       const { backend, clock } = await open()
       const { handle, executionId: id } = await submitAndClaim(backend, {

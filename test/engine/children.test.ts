@@ -248,6 +248,69 @@ describe.each(kinds)('children on %s', (kind) => {
     await refusal(execution.result(), 'execution_cancelled')
   })
 
+  test('that ended while their parent was busy count in its next wait', async () => {
+    const engine = await open()
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => staged({ name, lane: 'children' }))
+    if (a === undefined || b === undefined || c === undefined) return expect.fail('no tasks')
+    const busy = gate()
+    const seen = gate()
+    const parent = task({
+      name: 'parent',
+      async run(context) {
+        await Promise.all([a, b, c].map(({ task: child }) => context.spawn(child, undefined)))
+        await context.waitChildren({ policy: 'any' })
+        seen.open()
+        await busy.passed
+        const policy = { policy: 'quorum', k: 2, impossible: 'fail' } as const
+        const children = await context.waitChildren(policy)
+        return children.map(({ outcome }) => outcome)
+      },
+    })
+    await engine.work([parent])
+    await engine.work([a.task, b.task, c.task], { concurrency: 3 })
+    const execution = await engine.submit(parent, undefined)
+    const [first, second] = [await a.begun(), await b.begun()]
+    await c.begun()
+    first.finish()
+    await seen.passed
+    second.finish()
+    await engine.execution(second.context.executionId).result()
+    busy.open()
+    expect(await execution.result()).toEqual(['completed', 'completed', 'unfinished'])
+  })
+
+  test('that could not be added and that nobody looked at are reported', async () => {
+    const engine = await open()
+    const reported = gate<unknown>()
+    const careless = task({
+      name: 'careless',
+      run(context) {
+        void context.spawn(double, 1, { name: '' })
+        return 'done'
+      },
+    })
+    await engine.work([careless], { onError: reported.open })
+    const execution = await engine.submit(careless, undefined)
+    expect(await execution.result()).toBe('done')
+    expect(await reported.passed).toMatchObject({ cause: { code: 'invalid_input' } })
+    expect(faults).toEqual([])
+  })
+
+  test('are named past names that were given', async () => {
+    const engine = await open()
+    const parent = task({
+      name: 'parent',
+      async run(context) {
+        await context.spawn(double, 1, { name: 'double' })
+        const next = [await context.spawn(double, 2), await context.spawn(double, 3)]
+        return next.map(({ name }) => name)
+      },
+    })
+    await engine.work([parent, double])
+    const execution = await engine.submit(parent, undefined)
+    expect(await execution.result()).toEqual(['double#1', 'double#2'])
+  })
+
   test('that nobody awaits are reported, and no children are no wait', async () => {
     const engine = await open()
     const reported = gate<unknown>()

@@ -87,11 +87,12 @@ test('It rejects the frame whose fate is unknown, and goes on with those after i
 test('It keeps the order of what is emitted while a batch is on its way', async () => {
   const { backend, claimed, emitter } = await open()
   const texts = Array.from({ length: 500 }, (_, at) => String(at))
+  const sent: Promise<number>[] = []
   for (const text of texts) {
-    void emitter.emit('text', text)
+    sent.push(emitter.emit('text', text))
     if (Number(text) % 50 === 0) await Promise.resolve()
   }
-  await emitter.settled()
+  await Promise.all(sent)
   expect(textsOf(await readAll(backend, claimed.executionId))).toEqual(texts)
 })
 
@@ -101,7 +102,6 @@ test('It rejects everything once the lease is gone, without asking again and aga
   await backend.complete(claimed.handle)
   await refusal(emitter.emit('text', 'b'), 'execution_not_active')
   await refusal(emitter.emit('text', 'c'), 'execution_not_active')
-  await emitter.settled()
 })
 
 test('It rejects what waits when even the number cannot be asked for', async () => {
@@ -110,29 +110,4 @@ test('It rejects what waits when even the number cannot be asked for', async () 
     'resumed',
   )
   await refusal(emitter.emit('text', 'a'), 'connection_timeout')
-})
-
-test('It knows the fault of a frame that nobody asked about, and no other', async () => {
-  const fault = new EngineError('connection_timeout', 'no')
-  const failing = () => open(() => ({ appendFrame: () => Promise.reject(fault) }))
-  const unasked = (await failing()).emitter
-  void unasked.emit('text', 'a')
-  await unasked.settled()
-  expect(unasked.unheard).toBe(fault)
-
-  const asked = (await failing()).emitter
-  const awaited = async () => void (await asked.emit('text', 'a'))
-  await refusal(awaited(), 'connection_timeout')
-  await refusal(Promise.all([asked.emit('text', 'b')]), 'connection_timeout')
-  await asked.emit('text', 'c').catch((error) => expect(error).toBe(fault))
-  const late = asked.emit('text', 'd')
-  await asked.settled()
-  await refusal(late, 'connection_timeout')
-  expect(asked.unheard).toBeUndefined()
-
-  const lost = await open()
-  await lost.backend.complete(lost.claimed.handle)
-  void lost.emitter.emit('text', 'a')
-  await lost.emitter.settled()
-  expect(lost.emitter.unheard).toBeUndefined()
 })

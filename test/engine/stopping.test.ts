@@ -207,6 +207,18 @@ describe.each(kinds)('closing an engine on %s', (kind) => {
     }
   })
 
+  test('starts no worker that nobody would stop', async () => {
+    const engine = await open()
+    const { task: slow, begun } = staged()
+    await engine.work([slow])
+    await engine.submit(slow, undefined)
+    const { finish } = await begun()
+    const closing = engine.close()
+    await refusal(engine.work([slow]), 'engine_closed')
+    finish('done')
+    await closing
+  })
+
   test('fires the signals of what does not finish in time, and ends all waits', async () => {
     const engine = await open()
     const { task: slow, begun } = staged()

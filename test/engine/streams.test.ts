@@ -300,8 +300,37 @@ describe.each(kinds)('frames on %s', (kind) => {
     const execution = await engine.submit(careless, undefined)
     expect(await execution.result()).toBe('done')
     expect(faults.splice(0)).toMatchObject([
-      { message: expect.stringContaining('task careless emitted'), cause: fault },
+      { message: expect.stringContaining('task careless asked for something'), cause: fault },
     ])
+  })
+
+  test('are all there while the task that emitted them waits', async () => {
+    const engine = await open()
+    const patient = task({
+      name: 'patient',
+      async run(context) {
+        await context.waitFor('first')
+        for (let at = 0; at < 300; at++) void context.emit('number', at)
+        await context.waitFor('second')
+        return 'done'
+      },
+    })
+    await engine.work([patient])
+    const execution = await engine.submit(patient, undefined)
+    const suspended = async (times: number) => {
+      let count = 0
+      for await (const { event } of engine.events({ from: 'start' })) {
+        if (event === 'suspend') count += 1
+        if (count === times) break
+      }
+      return (await execution.waitpoints()).find(({ state }) => state === 'active')
+    }
+    await engine.signal((await suspended(1))?.token ?? '', undefined)
+    const waiting = await suspended(2)
+    const { frameCount } = await engine.backend.readStream(execution.id, 0, { count: 1 })
+    expect(frameCount).toBe(300)
+    await engine.signal(waiting?.token ?? '', undefined)
+    expect(await execution.result()).toBe('done')
   })
 
   test('are no longer waited for when the engine closes', async () => {

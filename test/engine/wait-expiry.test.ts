@@ -13,7 +13,7 @@ test('goes on with a waitpoint of its own, and the old link stays dead', async (
   const backend = createBackend(await openEmbeddedStore({ clock }))
   onTestFinished(() => backend.close())
   const claimed = await submitAndClaim(backend)
-  const parts = { backend, codec: jsonCodec, urlOf: () => undefined }
+  const parts = { backend, codec: jsonCodec, urlOf: () => undefined, settled: async () => {} }
   const suspended = new Promise<void>((resolve) => {
     const waits = new Waits({ ...parts, line: new WaitLine(), claimed, parked: resolve })
     void waits.waitpoint('slow', { expires: '1s' }).then(async ({ token }) => {

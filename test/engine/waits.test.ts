@@ -1,7 +1,7 @@
 // Waiting for signals inside a task: early and late ones, again after retries, on both backends.
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { isEngineError, task } from '../../src/index.ts'
+import { EngineError, isEngineError, task } from '../../src/index.ts'
 import { refusal } from '../support/executions.ts'
 import { kinds, useEngines } from './engines.ts'
 
@@ -39,6 +39,43 @@ describe.each(kinds)('a wait on %s', (kind) => {
     const result = ['a draft', 'Ada', 'approval', 'ada@example.org', 0]
     expect(await execution.result()).toEqual(result)
     await refusal(engine.signal(token, { by: 'Bob' }), 'target_not_signalable')
+  })
+
+  test('that could not begin begins anew where it was, after a fault of the store', async () => {
+    const engine = await open()
+    const { backend } = engine
+    const link = { ...promised<string>(), isOpen: true }
+    const fault = new EngineError('connection_timeout', 'no answer')
+    const { suspend, listWaitpoints } = backend
+    const once = (operation: 'suspend' | 'listWaitpoints', real: unknown) => {
+      const fail = () => {
+        backend[operation] = real as never
+        return Promise.reject(fault)
+      }
+      backend[operation] = fail as never
+    }
+    const stubborn = task({
+      name: 'stubborn',
+      retry: { attempts: 2, delay: '1ms' },
+      async run(context) {
+        if (context.attempt === 0) throw new Error('so that the next attempt has to ask')
+        if (context.attempt === 1 && link.isOpen) {
+          link.isOpen = false
+          once('listWaitpoints', listWaitpoints)
+          await context.waitpoint('approval').catch((error) => expect(error).toBe(fault))
+          link.provide((await context.waitpoint('approval')).token)
+          once('suspend', suspend)
+          await context.waitFor('approval').catch((error) => expect(error).toBe(fault))
+        }
+        return (await context.waitFor<string>('approval')).payload
+      },
+    })
+    await engine.work([stubborn])
+    const execution = await engine.submit(stubborn, undefined)
+    const token = await link.value
+    for await (const { event } of engine.events({ from: 'start' })) if (event === 'suspend') break
+    expect((await engine.signal(token, 'yes')).outcome).toBe('accepted')
+    expect(await execution.result()).toBe('yes')
   })
 
   test('loses no signal that comes before it, and does not suspend for one', async () => {

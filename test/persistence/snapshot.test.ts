@@ -68,6 +68,7 @@ describe('a snapshot', () => {
       progress: { percent: undefined, message: undefined },
       capabilities: [],
       budgets: [],
+      gated: false,
       tags: {},
       endedAttempts: [],
     })

@@ -4,6 +4,7 @@ local finish = require("lib.finish")
 local gates = require("lib.gates")
 local group = require("lib.group")
 local hashes = require("lib.hashes")
+local keys = require("lib.keys")
 local op = require("lib.op")
 local record = require("lib.record")
 local transition = require("lib.transition")
@@ -40,6 +41,14 @@ local function begin_round(g, arg)
     hashes.set(g, "collect", hashes.get(g, "collect") or "all")
     hashes.set(g, "impossible", hashes.get(g, "impossible") or "resume")
   end
+end
+
+-- Whether children told of their end whom the parent has not seen: a new round drops them.
+local function has_news(x, arg)
+  if not arg.seen or x.f.has_up == nil or hashes.get(group.load(x.id), "state") == "pending" then
+    return false
+  end
+  return redis.call("LLEN", keys.upstreams(x.id)) - round_size(x) > arg.seen
 end
 
 -- What its children say to a parent that wants to wait for them.
@@ -81,6 +90,8 @@ return op.define({
     "k:quorum?",
     "impossible:join_impossible?",
     "collect:join_collect?",
+    -- How many inbound edges the parent has seen decided: when it is more, it looks again at once.
+    "seen:index?",
   },
   returns = { waiting = { "state:text", "replayed:flag" } },
   run = function(arg, now_ms)
@@ -91,11 +102,11 @@ return op.define({
     if x == nil then
       return answer
     end
-    local size = round_size(x)
-    if arg.k and size > 0 and arg.k > size then
+    local is_news, size = has_news(x, arg), round_size(x)
+    if not is_news and arg.k and size > 0 and arg.k > size then
       return op.refuse("quorum_unreachable", { execution = x.id, k = arg.k, n = size })
     end
-    local verdict = verdict_of(x, arg)
+    local verdict = is_news and "satisfied" or verdict_of(x, arg)
     park(x, now_ms)
     record.set(x, "deps", (verdict == "pending" or verdict == "failed") and 1 or nil)
     transition.apply(x, "waitChildren", gates.facts(x, now_ms))

@@ -156,7 +156,7 @@ export interface Operations {
     readonly answer: { readonly outcome: 'unblocked'; readonly state: string; readonly replayed: boolean }
   }
   'execution.wait_children': {
-    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly digest: string; readonly policy: Choice<'join_policy'> | undefined; readonly k: number | undefined; readonly impossible: Choice<'join_impossible'> | undefined; readonly collect: Choice<'join_collect'> | undefined }
+    readonly args: { readonly id: string; readonly attempt: number; readonly lease_id: string; readonly epoch: number; readonly digest: string; readonly policy: Choice<'join_policy'> | undefined; readonly k: number | undefined; readonly impossible: Choice<'join_impossible'> | undefined; readonly collect: Choice<'join_collect'> | undefined; readonly seen: number | undefined }
     readonly answer: { readonly outcome: 'waiting'; readonly state: string; readonly replayed: boolean }
   }
   'execution.watch': {
@@ -1712,6 +1712,11 @@ export const operationPlans: Plans = {
       {
         "name": "collect",
         "type": "join_collect",
+        "optional": true
+      },
+      {
+        "name": "seen",
+        "type": "index",
         "optional": true
       }
     ],

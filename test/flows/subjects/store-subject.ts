@@ -271,7 +271,8 @@ class StoreSubject implements FlowSubject {
         return this.ask('execution.suspend', { ...fence, ...suspension(fence.digest) })
       case 'wait': {
         const { policy, k, impossible, collect } = join ?? {}
-        return this.ask('execution.wait_children', { ...fence, policy, k, impossible, collect })
+        const args = { policy, k, impossible, collect, seen: undefined }
+        return this.ask('execution.wait_children', { ...fence, ...args })
       }
     }
   }

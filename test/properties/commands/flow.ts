@@ -161,6 +161,7 @@ function waiting(choices: Choices, fence: ReturnType<World['someFence']>): Step[
       k: policy === 'quorum' ? choices.one([1, 2, 9]) : undefined,
       impossible: choices.optional(words.join_impossible),
       collect: choices.optional(words.join_collect),
+      seen: choices.optional([0, 1, 2]),
     },
   })
 }

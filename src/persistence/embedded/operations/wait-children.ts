@@ -39,6 +39,13 @@ function beginRound(group: Group, { policy, k, collect, impossible }: Wait): voi
   hash.set('impossible', impossible ?? 'resume')
 }
 
+/** Whether children told of their end whom the parent has not seen: a new round drops them. */
+function hasNews(call: CallContext, x: Execution, seen: number | undefined): boolean {
+  if (seen === undefined || x.f.has_up === undefined) return false
+  if (groupOf(call, x.stored).hash.get('state') === 'pending') return false
+  return (x.stored.up?.length ?? 0) - roundSize(call, x) > seen
+}
+
 /** What its children say to a parent that wants to wait for them. */
 function verdictOf(call: CallContext, x: Execution, args: Wait): Verdict | 'failed' {
   if (x.f.has_up === undefined) return 'satisfied'
@@ -65,11 +72,12 @@ export function waitChildren(call: CallContext, args: Wait): Answer<'execution.w
   const checked = checkSettle(call, 'wait_children', args, waitedBefore)
   if ('answer' in checked) return checked.answer
   const { x } = checked
+  const isNews = hasNews(call, x, args.seen)
   const size = roundSize(call, x)
-  if (k !== undefined && size > 0 && k > size) {
+  if (!isNews && k !== undefined && size > 0 && k > size) {
     return refuse('quorum_unreachable', { execution: x.id, k: String(k), n: String(size) })
   }
-  const verdict = verdictOf(call, x, args)
+  const verdict = isNews ? 'satisfied' : verdictOf(call, x, args)
   park(call, x)
   x.f.deps = verdict === 'pending' || verdict === 'failed' ? 1 : undefined
   applyEvent(x, 'waitChildren', gateFacts(call, x) as ReadonlySet<Fact>)
