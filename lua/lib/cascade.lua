@@ -35,22 +35,26 @@ local function doomed(words, now_ms)
   return 1
 end
 
--- cascade <flow> [<member>]: the members after that one.
+-- cascade <flow> <policy> [<member>]: the members after that one, unless a wider policy has begun.
 local function walk(words, now_ms)
   local h = flow.load(words[2])
-  if h == nil or hashes.get(h, "cancelling") == nil then
+  if
+    h == nil
+    or hashes.get(h, "cancelling") == nil
+    or hashes.get(h, "cancel_policy") ~= words[3]
+  then
     return 1
   end
   -- Members that this very call has added are among them.
   pending.flush()
-  local from = words[3] and "(" .. words[3] or "-"
+  local from = words[4] and "(" .. words[4] or "-"
   local key = keys.members(h.id)
   local found = redis.call("ZRANGE", key, from, "+", "BYLEX", "LIMIT", 0, limits.graph_chunk)
   backlog.each(found, function(id)
     cancel_doomed(h, id, now_ms)
   end, function()
     if #found == limits.graph_chunk then
-      backlog.push("cascade " .. h.id .. " " .. found[#found])
+      backlog.push("cascade " .. h.id .. " " .. words[3] .. " " .. found[#found])
     else
       hashes.set(h, "cancelling", nil)
     end

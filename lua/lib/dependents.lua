@@ -102,6 +102,10 @@ local function resolve(words, now_ms)
   end
   local found, has_more = chunk_of(keys.downstreams(upstream.id), tonumber(words[4]))
   backlog.each(found, function(id)
+    -- Their flow may be on its way out.
+    if not record.exists(id) then
+      return
+    end
     local g = group.load(id)
     local edge = group.edge(g, upstream.id)
     if edge.vote == "u" then

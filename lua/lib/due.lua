@@ -2,6 +2,7 @@
 local admission = require("lib.admission")
 local backlog = require("lib.backlog")
 local cascade = require("lib.cascade")
+local exhaustion = require("lib.exhaustion")
 local finish = require("lib.finish")
 local flow = require("lib.flow")
 local gates = require("lib.gates")
@@ -145,12 +146,13 @@ function due.promote(now_ms, count)
   if done < count then
     done = done + promote_from(keys.timers(), now_ms, count - done)
   end
+  exhaustion.go_on(now_ms, count)
   return done
 end
 
 -- The next time at which something becomes due, or nil.
 function due.next_at(now_ms)
-  if backlog.is_kept() then
+  if backlog.is_kept() or exhaustion.is_admitting() then
     return now_ms
   end
   pending.flush()

@@ -98,7 +98,7 @@ function exhaustion.note(budget, version, action, now_ms, count)
   return version, true
 end
 
--- Goes on with what single calls could not do. Returns whether there is more to do.
+-- Goes on with what single calls could not do.
 function exhaustion.go_on(now_ms, count)
   local budgets = redis.call("SMEMBERS", keys.admitting())
   table.sort(budgets)
@@ -108,6 +108,10 @@ function exhaustion.go_on(now_ms, count)
       break
     end
   end
+end
+
+-- Whether somebody is still to be let go.
+function exhaustion.is_admitting()
   return redis.call("EXISTS", keys.admitting()) == 1
 end
 

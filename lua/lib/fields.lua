@@ -1,8 +1,10 @@
 -- A hash as a table of its fields, and back as the fewest writes.
+local bulk = require("lib.bulk")
+
 local fields = {}
 
 function fields.new(key)
-  return { key = key, f = {}, names = {}, changes = 0 }
+  return { key = key, f = {}, changed = {} }
 end
 
 -- Returns nil when there is no such hash.
@@ -22,8 +24,7 @@ end
 function fields.set(b, name, value)
   if b.f[name] ~= value then
     b.f[name] = value
-    b.changes = b.changes + 1
-    b.names[b.changes] = name
+    b.changed[name] = true
   end
 end
 
@@ -31,11 +32,9 @@ function fields.number(b, name)
   return tonumber(b.f[name])
 end
 
--- A field that changed twice is named twice, and written twice alike.
 function fields.save(b)
   local set, gone = {}, {}
-  for position = 1, b.changes do
-    local name = b.names[position]
+  for name in pairs(b.changed) do
     local value = b.f[name]
     if value == nil then
       gone[#gone + 1] = name
@@ -44,13 +43,9 @@ function fields.save(b)
       set[#set + 1] = value
     end
   end
-  if #set > 0 then
-    redis.call("HSET", b.key, unpack(set))
-  end
-  if #gone > 0 then
-    redis.call("HDEL", b.key, unpack(gone))
-  end
-  b.changes = 0
+  bulk.send("HSET", b.key, set, #set)
+  bulk.send("HDEL", b.key, gone, #gone)
+  b.changed = {}
 end
 
 return fields

@@ -141,7 +141,7 @@ end
 function flow.doom(h, policy)
   hashes.set(h, "cancel_policy", policy)
   hashes.set(h, "cancelling", 1)
-  backlog.push("cascade " .. h.id)
+  backlog.push("cascade " .. h.id .. " " .. policy)
 end
 
 -- Whether the flow's end means the end of this unfinished member.

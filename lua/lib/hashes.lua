@@ -1,6 +1,7 @@
 -- Flows and groups as they are stored, each read at most once in a call and written once.
 --
 -- Such a hash has its own fields packed in one, beside entries, such as the edges of a group.
+local bulk = require("lib.bulk")
 local corruption = require("lib.corruption")
 
 local hashes = {}
@@ -101,19 +102,13 @@ function hashes.set_entry(h, name, text)
   h.told[name] = text
 end
 
--- A server call takes a limited number of values at once.
-local values_max = 2000
-
 local function write(h)
   local values = h.is_changed and { own, cmsgpack.pack(h.f) } or {}
   for name, text in pairs(h.told or {}) do
     values[#values + 1] = name
     values[#values + 1] = text
   end
-  for first = 1, #values, values_max do
-    local last = math.min(first + values_max - 1, #values)
-    redis.call("HSET", h.key, unpack(values, first, last))
-  end
+  bulk.send("HSET", h.key, values, #values)
   h.is_changed, h.told = nil, nil
 end
 

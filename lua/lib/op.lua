@@ -216,6 +216,21 @@ function op.first(name)
   return first
 end
 
+-- Does what follows from an operation. What that frees of limits goes to those who wait for it;
+-- what follows from there is for later.
+local function follow_up(now_ms)
+  backlog.run(now_ms, limits.work_per_call)
+  if slots.news ~= nil then
+    backlog.push("admit")
+    backlog.run(now_ms, 1)
+  end
+end
+
+backlog.handle("admit", function(_, now_ms)
+  admission.run(now_ms)
+  return 1
+end)
+
 local function serve(tags, args, reads_only)
   local starts, ids
   if #tags == 1 then
@@ -240,7 +255,7 @@ local function serve(tags, args, reads_only)
   record.prefetch(ids, #ids)
   for index, position in ipairs(starts) do
     replies[index] = run_safely(registry[args[position]], args, position + 1, now_ms, now_us)
-    backlog.run(now_ms, limits.work_per_call)
+    follow_up(now_ms)
   end
   if not reads_only then
     hashes.flush()

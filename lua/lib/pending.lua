@@ -1,6 +1,8 @@
 -- Index writes of one server call, gathered so that a batch costs one command per index.
 --
 -- Whoever reads an index flushes first; the call flushes at its end.
+local bulk = require("lib.bulk")
+
 local pending = {}
 
 -- key → member → score, or false to remove it; for hashes field → value, or false.
@@ -36,15 +38,6 @@ function pending.remove_field(key, name)
   gather(fields, key, name, false)
 end
 
--- A server call takes a limited number of values at once.
-local values_max = 2000
-
-local function send(command, key, values, count)
-  for first = 1, count, values_max do
-    redis.call(command, key, unpack(values, first, math.min(first + values_max - 1, count)))
-  end
-end
-
 local function flush_key(key, entries, set, unset, score_first)
   local added, removed, adds, removes = {}, {}, 0, 0
   for name, value in pairs(entries) do
@@ -58,10 +51,10 @@ local function flush_key(key, entries, set, unset, score_first)
     end
   end
   if adds > 0 then
-    send(set, key, added, adds)
+    bulk.send(set, key, added, adds)
   end
   if removes > 0 then
-    send(unset, key, removed, removes)
+    bulk.send(unset, key, removed, removes)
   end
 end
 

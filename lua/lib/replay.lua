@@ -42,6 +42,10 @@ local function verdict_of(x)
   local votes, counts = recount(g)
   -- Held work may not run before somebody has sealed its edges, however it ended.
   local says = hashes.get(g, "sealed") ~= nil and group.judge(g, counts) or "pending"
+  if says == "impossible" and hashes.get(g, "impossible") == "resume" then
+    -- It starts all the same, as it did the first time.
+    says = "resumed"
+  end
   return { group = g, votes = votes, counts = counts, says = says }
 end
 
@@ -57,7 +61,8 @@ local function check(x, reopens)
   if x.f.flow ~= nil then
     local h = flow.of(x)
     local state = flow.state(h)
-    if state == "cancelled" or (state ~= "open" and not reopens) then
+    local is_closed = state == "cancelled" or (state ~= "open" and not reopens)
+    if is_closed or hashes.get(h, "retiring") ~= nil then
       return op.refuse("flow_ended", { flow = h.id, state = state })
     end
   end
@@ -80,8 +85,8 @@ local function rejoin(x, verdict, now_ms)
   if verdict ~= nil then
     local g = verdict.group
     group.restore(g, verdict.votes, verdict.counts)
-    if verdict.says == "satisfied" then
-      hashes.set(g, "state", "satisfied")
+    if verdict.says ~= "pending" then
+      hashes.set(g, "state", verdict.says == "resumed" and "impossible" or verdict.says)
       if hashes.get(g, "remaining") == "cancel" then
         backlog.push("spare " .. g.id .. " 0")
       end
@@ -171,7 +176,9 @@ local function recount_dependents(words, now_ms)
   local found, has_more = dependents.chunk_of(key, tonumber(words[3]))
   backlog.each(found, function(id)
     local x = record.load(id)
-    if x.f.ended_at == nil then
+    if x == nil then
+      return
+    elseif x.f.ended_at == nil then
       count_again(x, now_ms)
     elseif words[4] == "rerun" and x.f.reason == "dependency_failed" then
       rerun(x, upstream.f.replay_id, now_ms)

@@ -18,6 +18,11 @@ function retire.remove(id, by)
     redis.call("ZREM", key, member)
   end
   if #found == limits.graph_chunk then
+    -- What is left of it cannot run again: it would wait for what is gone.
+    local _, h = pcall(hashes.open, keys.flow(id))
+    if h.f ~= nil then
+      hashes.set(h, "retiring", 1)
+    end
     return #found, false
   end
   hashes.remove(keys.flow(id))

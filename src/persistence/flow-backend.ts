@@ -74,7 +74,7 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
   /** The operations alone, to be put beside others. */
   operations(): FlowOperations & FlowIngress {
     return {
-      waitChildren: (handle, join) => this.waitChildren(handle, join),
+      waitChildren: (handle, join, seen) => this.waitChildren(handle, join, seen),
       describeFlow: (id) => this.describeFlow(id),
       listEdges: (flowId, direction) => this.listEdges(flowId, direction),
       describeEdge: (flowId, edgeId) => this.describeEdge(flowId, edgeId),

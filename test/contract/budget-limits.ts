@@ -159,6 +159,22 @@ export function describeBudgetLimits(open: Open): void {
       expect(await claimIds(backend)).toEqual([])
     })
 
+    it('of any number is let go by those who ask for it, without a sweep', async () => {
+      const { backend } = await open({ partitions: 1 })
+      const budget = await createBudget(backend, { dimensions, onHardLimit: 'withhold' })
+      const { handle } = await submitAndClaim(backend, { budgets: [budget] })
+      await backend.reportUsage(handle, budget, full)
+      const many = Array.from({ length: 200 }, () => submit(backend, { budgets: [budget] }))
+      const ids = await Promise.all(many)
+      for (let round = 0; round < 5; round++) expect(await claimIds(backend)).toEqual([])
+      await backend.resetBudget(budget)
+      const claimed: string[] = []
+      for (let round = 0; round < 4; round++) {
+        claimed.push(...(await claimIds(backend, { count: 64 })))
+      }
+      expect(claimed.sort()).toEqual(ids.sort())
+    })
+
     it('that is under way goes on, also when its lease is lost', async () => {
       const { backend } = await open()
       const budget = await createBudget(backend, { dimensions, onHardLimit: 'withhold' })

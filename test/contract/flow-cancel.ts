@@ -7,6 +7,7 @@ import {
   describeOne,
   frame,
   refusal,
+  submit,
   sweepAll,
   withoutTrace,
 } from '../support/executions.ts'
@@ -176,6 +177,34 @@ export function describeFlowCancel(open: Open): void {
       for (const { handle } of claims.values()) {
         await refusal(backend.appendFrame(handle, frame('late')), 'execution_not_active')
       }
+    })
+
+    it('reaches everybody though a narrower cancelling is still on its way', async () => {
+      const { backend } = await open({ partitions: 1 })
+      const names = Array.from({ length: 200 }, (_, at) => `n${at}`)
+      const flow = await startFlow(backend, { nodes: names })
+      await backend.cancelFlow(flow.flowId, 'flow_only', 'no_wait')
+      // It is near the end by now, and does not do again what it has passed.
+      for (let round = 0; round < 2; round++) await backend.sweep(0)
+      const wider = await backend.cancelFlow(flow.flowId, 'cancel_all', 'indefinite')
+      expect(wider).toMatchObject({ outcome: 'cancelled', unfinished: 0 })
+    })
+
+    it('gives the slots of those that it cancels to others that wait for them', async () => {
+      const { backend } = await open({ partitions: 1 })
+      await backend.setLimit('api', { concurrency: 1 })
+      const flow = await startFlow(backend, { nodes: [], flow: { failure: 'fail_fast' } })
+      await backend.applyGraph(flow.flowId, {
+        members: [flow.member('limited', { limit: 'api' }), flow.member('failing')],
+        finish: true,
+      })
+      const claims = await flow.claim()
+      const waiting = await submit(backend, { limit: 'api' })
+      expect(await claimAll(backend)).toEqual([])
+      const { handle } = claims.get('failing') ?? expect.fail('it cannot run')
+      await backend.fail(handle, { message: 'no' }, 'permanent')
+      expect(await flow.states('limited')).toEqual({ limited: 'cancelled' })
+      expect(await claimAll(backend)).toMatchObject([{ executionId: waiting }])
     })
 
     it('leaves a stranger alone who works in the same lane', async () => {

@@ -86,6 +86,36 @@ export function describeFlowReplay(open: Open): void {
       expect(await describeOne(backend, flow.id('c'))).toMatchObject({ state: 'runnable.ready' })
     })
 
+    it('starts work again that started although its upstream had failed', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, {
+        nodes: ['a', 'b'],
+        edges: ['a>b'],
+        joins: { b: { policy: 'all', impossible: 'resume' } },
+      })
+      await flow.run({ a: 'fails' })
+      await flow.run({ b: 'fails' })
+      await backend.replayExecution(flow.id('b'), undefined, { reopen: true })
+      await flow.run({ b: 'completes' })
+      await backend.replaySubgraph(flow.id('a'))
+      await flow.run({ a: 'completes' })
+      expect(await flow.describe()).toMatchObject({ state: 'completed' })
+    })
+
+    it('does not happen in a flow of which a part is forgotten', async () => {
+      const { backend, clock } = await open({ partitions: 1 })
+      const names = Array.from({ length: 100 }, (_, at) => `n${at}`)
+      const flow = await startFlow(backend, { nodes: names, flow: { retentionMs: 1000 } })
+      await flow.run(Object.fromEntries(names.map((name) => [name, 'fails'])))
+      await clock.advance(1000)
+      await backend.sweep(0, 1)
+      const [left] = (await backend.listMembers(flow.flowId, undefined, 1)).items
+      const again = () => backend.replaySubgraph(left?.executionId ?? '')
+      await refusal(again(), 'flow_ended')
+      await backend.sweep(0, 1)
+      expect(await backend.describeFlow(flow.flowId)).toBeUndefined()
+    })
+
     it('does not happen in a cancelled flow', async () => {
       const { backend } = await open()
       const flow = await startFlow(backend, { nodes: ['a', 'b'] })

@@ -26,6 +26,21 @@ const enforced = (tokens: number, reservationId?: string) =>
 
 export function describeReservations(open: Open): void {
   describe('a reservation', () => {
+    it('may run out with as many others as there can be, of as much', async () => {
+      const { backend, clock } = await open()
+      const names = Array.from({ length: 8 }, (_, at) => `d${at}`)
+      const all = <Value>(value: Value) => Object.fromEntries(names.map((name) => [name, value]))
+      const budget = await createBudget(backend, { dimensions: all({ hard: 1000 }) })
+      const { handle } = await submitAndClaim(backend)
+      const reserve = (amount: number) =>
+        backend.reserveUsage(handle, budget, { amounts: all(amount), ttlMs: 1000 })
+      await Promise.all(Array.from({ length: 999 }, () => reserve(1)))
+      await clock.advance(500)
+      await reserve(1)
+      await clock.advance(500)
+      expect(await reserve(999)).toMatchObject({ outcome: 'reserved' })
+    })
+
     it('holds headroom, up to the hard limit exactly', async () => {
       const { backend, clock } = await open()
       const { budget, handle, reserve } = await begin(backend)

@@ -43,6 +43,7 @@ export function describeSubmit(open: Open): void {
         progress: { percent: undefined, message: undefined },
         capabilities: [],
         budgets: [],
+        gated: false,
         tags: {},
         endedAttempts: [],
       })

@@ -1,7 +1,6 @@
 -- Do what is due and nobody claims: promotions, deadlines, retention, the feed. Safe at any time.
 local budgets = require("lib.budgets")
 local due = require("lib.due")
-local exhaustion = require("lib.exhaustion")
 local feed = require("lib.feed")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
@@ -69,13 +68,12 @@ return op.define({
     local promoted = due.promote(now_ms, arg.count)
     local purged = purge_due(now_ms, arg.count) + retire.due(now_ms, arg.count)
     budgets.promote(now_ms, arg.count)
-    local more = exhaustion.go_on(now_ms, arg.count)
     wake.forget(now_ms)
     feed.trim(now_ms)
     return op.outcome("swept", {
       promoted = promoted,
       purged = purged,
-      next_at = more and now_ms or due.next_at(now_ms),
+      next_at = due.next_at(now_ms),
       next_purge_at = next_purge(),
       owed_at = next_owed(),
       next_budget_at = budgets.next_at(),

@@ -39,6 +39,10 @@ export class CallContext {
     this.news.add(bucket)
   }
 
+  get hasNews(): boolean {
+    return this.news !== undefined
+  }
+
   /** The buckets that may have room, once. */
   takeNews(): ReadonlySet<string> | undefined {
     const { news } = this

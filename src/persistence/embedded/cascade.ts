@@ -25,14 +25,16 @@ export function cancelLate(call: CallContext, words: readonly string[]): number 
   return 1
 }
 
-/** The members after a given one. */
+/** The members after a given one, unless a wider policy has begun. */
 export function cascade(call: CallContext, words: readonly string[]): number {
-  const [, id = '', after] = words
+  const [, id = '', policy, after] = words
   const flow = loadFlow(call, id)
   if (flow?.hash.get('cancelling') === undefined) return 1
+  if (flow.hash.get('cancel_policy') !== policy) return 1
   const found = call.keyspace.flows.membersOf(id).after(after, counts.graphChunk)
   for (const member of found) cancelDoomed(call, flow, member)
-  if (found.length === counts.graphChunk) call.backlog.push(`cascade ${id} ${found.at(-1)}`)
+  if (found.length === counts.graphChunk)
+    call.backlog.push(`cascade ${id} ${policy} ${found.at(-1)}`)
   else flow.hash.set('cancelling', undefined)
   return found.length
 }

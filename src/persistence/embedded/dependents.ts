@@ -95,6 +95,8 @@ export function resolve(call: CallContext, words: readonly string[]): number {
   if (String(upstream.fields.replays ?? 0) !== replays) return 1
   const { found, hasMore } = chunkOf(upstream.down ?? [], Number(from))
   for (const downstream of found) {
+    // Their flow may be on its way out.
+    if (!call.keyspace.executions.has(downstream)) continue
     const group = loadGroup(call, downstream)
     const edge = requireEdge(group, id)
     if (edge.vote === 'u') castVote(group, edge, voteNow(edge.kind, upstream))
@@ -127,8 +129,8 @@ function isSpare(call: CallContext, { id, down = [] }: StoredExecution): boolean
 
 /** Cancels the upstreams that nobody needs any more. */
 export function spare(call: CallContext, words: readonly string[]): number {
-  const group = loadGroup(call, words[1] ?? '')
-  const { found, hasMore } = chunkOf(group.stored.up ?? [], Number(words[2]))
+  const waiter = call.keyspace.executions.get(words[1] ?? '')
+  const { found, hasMore } = chunkOf(waiter?.up ?? [], Number(words[2]))
   for (const id of found) {
     const x = call.keyspace.load(id)
     if (x === undefined || x.f.ended_at !== undefined) continue

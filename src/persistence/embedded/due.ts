@@ -3,6 +3,7 @@ import { counts } from '../../limits.ts'
 import { openBucket } from './admission.ts'
 import type { CallContext } from './call-context.ts'
 import { cancelMember } from './cascade.ts'
+import { goOnAdmitting } from './exhaustion.ts'
 import { finish } from './finish.ts'
 import { flowOf, isDoomed } from './flow.ts'
 import { gateFacts } from './gates.ts'
@@ -138,12 +139,13 @@ export function promote(call: CallContext, count: number): number {
   for (const index of timed(call.keyspace)) {
     if (done < count) done += promoteFrom(call, index, count - done)
   }
+  goOnAdmitting(call, count)
   return done
 }
 
 /** The next time at which something becomes due. */
 export function nextDueMs({ keyspace, backlog, nowMs }: CallContext): number | undefined {
-  if (backlog.isKept) return nowMs
+  if (backlog.isKept || keyspace.admitting.size > 0) return nowMs
   let nextMs: number | undefined
   for (const index of timed(keyspace)) {
     const atMs = index.firstScore()

@@ -163,7 +163,7 @@ export class EmbeddedStore implements Store {
     const context = new CallContext(keyspace, this.clock.nowUs())
     const outcomes = calls.map(({ name, args }) => {
       const outcome = apply(context, name, args)
-      context.backlog.run(workIn(context), counts.workPerCall)
+      followUp(context)
       return outcome
     })
     const notices = context.finish()
@@ -195,6 +195,19 @@ export class EmbeddedStore implements Store {
   private tell(notices: readonly StoreNotice[]): void {
     for (const notice of notices) for (const listener of this.listeners) listener(notice)
   }
+}
+
+/**
+ * Does what follows from an operation. What that frees of limits goes to those who wait for it;
+ * what follows from there is for later.
+ */
+function followUp(context: CallContext): void {
+  const { backlog } = context
+  const perform = workIn(context)
+  backlog.run(perform, counts.workPerCall)
+  if (!context.hasNews) return
+  backlog.push('admit')
+  backlog.run(perform, 1)
 }
 
 function apply(context: CallContext, name: OperationName, args: unknown): Outcome {

@@ -91,12 +91,11 @@ export function noteBudget(
   return { version, replayed: false }
 }
 
-/** Goes on with what single calls could not do. Returns whether there is more to do. */
-export function goOnAdmitting(call: CallContext, count: number): boolean {
+/** Goes on with what single calls could not do. */
+export function goOnAdmitting(call: CallContext, count: number): void {
   const { admitting } = call.keyspace
   let left = count
   for (const budget of [...admitting.entries()].map(([name]) => name).sort()) {
     if (left > 0) left -= admitWaiters(call, budget, left)
   }
-  return admitting.size > 0
 }

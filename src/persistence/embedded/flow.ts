@@ -121,7 +121,7 @@ export function memberMoved(call: CallContext, x: Execution, from: Leaf, to: Lea
 export function doomFlow(call: CallContext, { id, hash }: Flow, policy: string): void {
   hash.set('cancel_policy', policy)
   hash.set('cancelling', 1)
-  call.backlog.push(`cascade ${id}`)
+  call.backlog.push(`cascade ${id} ${policy}`)
 }
 
 /** Whether the flow's end means the end of this unfinished member. */

@@ -23,7 +23,7 @@ interface Recount {
   readonly group: Group
   readonly votes: ReadonlyMap<string, Vote>
   readonly counts: Counts
-  readonly says: Verdict
+  readonly says: Verdict | 'resumed'
 }
 
 /** Votes and counts of a group as its upstreams stand now. */
@@ -38,7 +38,10 @@ function recount({ keyspace }: CallContext, group: Group): Recount {
   }
   // Held work may not run before somebody has sealed its edges, however it ended.
   const isSealed = group.hash.get('sealed') !== undefined
-  return { group, votes, counts, says: isSealed ? judge(group, counts) : 'pending' }
+  const verdict = isSealed ? judge(group, counts) : 'pending'
+  // It starts all the same, as it did the first time.
+  const isResumed = verdict === 'impossible' && group.hash.get('impossible') === 'resume'
+  return { group, votes, counts, says: isResumed ? 'resumed' : verdict }
 }
 
 /**
@@ -63,8 +66,10 @@ function check(call: CallContext, x: Execution, reopens: boolean): Checked {
     return { refusal: refuse('max_replays_exhausted', { replays: String(replays) }) }
   }
   if (f.flow !== undefined) {
-    const state = flowState(flowOf(call, x))
-    if (state === 'cancelled' || (state !== 'open' && !reopens)) {
+    const flow = flowOf(call, x)
+    const state = flowState(flow)
+    const isClosed = state === 'cancelled' || (state !== 'open' && !reopens)
+    if (isClosed || flow.hash.get('retiring') !== undefined) {
       return { refusal: refuse('flow_ended', { flow: f.flow, state }) }
     }
   }
@@ -81,12 +86,12 @@ function rejoin(call: CallContext, x: Execution, verdict: Recount | undefined): 
   if (x.f.reason === 'no_longer_needed') flow.hash.add('spared', -1)
   if (verdict === undefined) return
   restoreGroup(verdict.group, verdict.votes, verdict.counts)
-  if (verdict.says !== 'satisfied') {
+  if (verdict.says === 'pending') {
     x.f.deps = 1
     return
   }
   const { hash } = verdict.group
-  hash.set('state', 'satisfied')
+  hash.set('state', verdict.says === 'resumed' ? 'impossible' : verdict.says)
   if (hash.get('remaining') === 'cancel') call.backlog.push(`spare ${x.id} 0`)
 }
 

@@ -1,6 +1,7 @@
 // Forgets ended flows with everything of theirs; the twin of lua/lib/retire.lua.
 import { counts } from '../../limits.ts'
 import type { CallContext } from './call-context.ts'
+import { loadFlow } from './flow.ts'
 import { purge } from './purge.ts'
 
 /** Removes some members, then the flow itself. */
@@ -19,6 +20,8 @@ export function removeFlow(
   }
   const isGone = found.length < counts.graphChunk
   if (isGone) keyspace.flows.remove(id)
+  // What is left of it cannot run again: it would wait for what is gone.
+  else loadFlow(call, id)?.hash.set('retiring', 1)
   return { members: found.length, isGone }
 }
 

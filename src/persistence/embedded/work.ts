@@ -1,5 +1,6 @@
 // The kinds of work that a backlog can hold, by the first word of an item.
 import { EngineError } from '../../errors.ts'
+import { runAdmissions } from './admission.ts'
 import type { Perform } from './backlog.ts'
 import type { CallContext } from './call-context.ts'
 import { cancelLate, cascade } from './cascade.ts'
@@ -9,6 +10,10 @@ import { recountDependents } from './replay.ts'
 type Handler = (call: CallContext, words: readonly string[]) => number
 
 const handlers: Readonly<Record<string, Handler>> = {
+  admit: (call) => {
+    runAdmissions(call)
+    return 1
+  },
   cascade,
   doomed: cancelLate,
   recount: recountDependents,

@@ -69,6 +69,7 @@ function staticGroup(world: World, name: string): Group | undefined {
 function isOutOfReach(world: World, rules: Rules, name: string): boolean {
   const group = staticGroup(world, name)
   if (group === undefined || !group.sealed) return false
+  if (rules.whenImpossible(group, false) === 'resume') return false
   return rules.verdictOf(group, tallyOf(recounted(world, rules, name))) === 'impossible'
 }
 

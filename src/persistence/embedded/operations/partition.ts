@@ -4,7 +4,6 @@ import type { Answer, Arguments } from '../../contract.ts'
 import { promoteBudgets } from '../budgets.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { nextDueMs, promote } from '../due.ts'
-import { goOnAdmitting } from '../exhaustion.ts'
 import type { Keyspace } from '../keyspace.ts'
 import { purge } from '../purge.ts'
 import { retireDue } from '../retire.ts'
@@ -54,14 +53,13 @@ export function sweep(
   const promoted = promote(call, count)
   const purged = purgeDue(call, count) + retireDue(call, count)
   promoteBudgets(call, count)
-  const more = goOnAdmitting(call, count)
   call.wake.forget(nowMs)
   call.feed.trim()
   return {
     outcome: 'swept',
     promoted,
     purged,
-    next_at: more ? nowMs : nextDueMs(call),
+    next_at: nextDueMs(call),
     next_purge_at: nextPurgeMs(keyspace),
     owed_at: keyspace.limits.owed.firstScore(),
     next_budget_at: keyspace.budgetTimes.firstScore(),
