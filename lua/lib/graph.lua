@@ -35,16 +35,11 @@ local function prepare_parent(plan)
   local g = group.load(x.id)
   if hashes.get(g, "state") == nil then
     group.create(x.id, { sealed = 1 })
-  elseif hashes.get(g, "state") ~= "pending" then
-    group.next_round(g)
   end
   if hashes.get(g, "dynamic") == nil then
-    hashes.set(g, "dynamic", 1)
-    hashes.set(g, "policy", "all")
-    hashes.set(g, "impossible", "resume")
-    hashes.set(g, "collect", "all")
-    hashes.set(g, "k", nil)
-    hashes.set(g, "remaining", nil)
+    group.become_parent(g)
+  else
+    group.next_round(g)
   end
   record.set(x, "has_up", 1)
 end

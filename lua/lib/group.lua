@@ -106,9 +106,24 @@ function group.vote_for(kind, public)
   return public == "skipped" and "x" or "f"
 end
 
--- Counts the vote of an edge that had none.
+-- From now on the group is about what the execution adds itself; what it came after has no say.
+function group.become_parent(g)
+  hashes.set(g, "dynamic", 1)
+  hashes.set(g, "children_from", redis.call("LLEN", keys.upstreams(g.id)))
+  for _, name in ipairs({ "n", "s", "f", "x", "k", "remaining" }) do
+    hashes.set(g, name, nil)
+  end
+  hashes.set(g, "state", "pending")
+  hashes.set(g, "policy", "all")
+  hashes.set(g, "impossible", "resume")
+  hashes.set(g, "collect", "all")
+end
+
+-- Keeps the vote of an edge that had none, and counts it where it has a say.
 function group.cast(g, edge, vote)
-  hashes.add(g, vote, 1)
+  if tonumber(edge.inbound) >= hashes.number(g, "children_from") then
+    hashes.add(g, vote, 1)
+  end
   edge.vote = vote
   save_edge(g, edge)
 end
@@ -128,8 +143,12 @@ function group.restore(g, votes, counts)
   hashes.set(g, "state", "pending")
 end
 
--- Begins a new round of a parent's waiting: only what it has not seen yet counts.
+-- Begins a new round of a parent's waiting, unless one has begun: only what it has not seen yet
+-- counts.
 function group.next_round(g)
+  if hashes.get(g, "state") == "pending" then
+    return
+  end
   local seen = hashes.number(g, "s") + hashes.number(g, "f") + hashes.number(g, "x")
   hashes.add(g, "n", -seen)
   for _, name in ipairs({ "s", "f", "x" }) do

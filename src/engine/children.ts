@@ -215,12 +215,13 @@ export class Children {
     return new Promise<never>(() => undefined)
   }
 
-  /** What leads into the parent; a first run knows without asking that nothing is told yet. */
+  /** The edges from children; a first run knows without asking that nothing is told yet. */
   private async edges(): Promise<readonly EdgeSnapshot[] | undefined> {
     const { backend, claimed } = this.parts
     if (isFirstRun(claimed)) return undefined
     const { flowId } = await this.home()
-    return backend.listEdges(flowId, { incoming: claimed.executionId })
+    const edges = await backend.listEdges(flowId, { incoming: claimed.executionId })
+    return edges.filter(({ name }) => name === childEdge)
   }
 
   private serverNowMs(): number {

@@ -198,8 +198,9 @@ export interface UpstreamResult {
 export interface FlowOperations {
   /**
    * Parks a running parent until its children have ended; resumes it at once when they have. A
-   * later wait counts only children that end from then on: `seen` is how many inbound edges the
-   * parent saw decided, and when it is more by now, it is resumed at once, to look again.
+   * later wait counts only children that end from then on: `seen` is how many of them the parent
+   * saw ended, and when it is more by now, it is resumed at once, to look again. Once it has added
+   * children, what the parent itself came after has no say.
    */
   waitChildren(handle: Handle, join?: Join, seen?: number): Promise<WaitChildrenOutcome>
   /** The flow, or undefined when there is none. */

@@ -13,7 +13,7 @@ import {
   sweepAll,
   withoutTrace,
 } from '../support/executions.ts'
-import { FlowUnderTest } from '../support/flows.ts'
+import { FlowUnderTest, startFlow } from '../support/flows.ts'
 
 interface Parent {
   readonly flow: FlowUnderTest
@@ -117,6 +117,26 @@ export function describeChildren(open: Open): void {
       expect(await stateOf(backend, parent)).toBe('waitingChildren')
       await endChild(parent, 'three')
       await backend.complete((await claimOne(backend)).handle)
+    })
+
+    it('is for children alone, not for what the parent came after', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, {
+        nodes: ['first', 'late', 'parent'],
+        edges: ['first>parent', 'late>parent'],
+        joins: { parent: { policy: 'any' } },
+      })
+      await flow.run({ first: 'completes', late: 'holds' })
+      const claim = (await flow.claim()).get('parent') ?? expect.fail('it cannot run')
+      const parent = { flow, claim, held: new Map() }
+      await addChildren(parent, ['child'])
+      await backend.waitChildren(claim.handle)
+      await endChild(parent, 'child')
+      const again = await claimOne(backend)
+      expect(again.executionId).toBe(claim.executionId)
+      // Nothing is left to wait for.
+      await backend.waitChildren(again.handle, undefined, 1)
+      expect(await stateOf(backend, parent)).toBe('runnable.resumed')
     })
 
     it('hands a parent back at once that has no children', async () => {

@@ -28,9 +28,7 @@ end
 
 -- Takes over how this round is joined, and begins it; only what the parent has not seen counts.
 local function begin_round(g, arg)
-  if hashes.get(g, "state") ~= "pending" then
-    group.next_round(g)
-  end
+  group.next_round(g)
   if arg.policy then
     hashes.set(g, "policy", arg.policy)
     hashes.set(g, "k", arg.k or nil)
@@ -45,10 +43,15 @@ end
 
 -- Whether children told of their end whom the parent has not seen: a new round drops them.
 local function has_news(x, arg)
-  if not arg.seen or x.f.has_up == nil or hashes.get(group.load(x.id), "state") == "pending" then
+  if not arg.seen or x.f.has_up == nil then
     return false
   end
-  return redis.call("LLEN", keys.upstreams(x.id)) - round_size(x) > arg.seen
+  local g = group.load(x.id)
+  if hashes.get(g, "state") == "pending" then
+    return false
+  end
+  local children = redis.call("LLEN", keys.upstreams(x.id)) - hashes.number(g, "children_from")
+  return children - round_size(x) > arg.seen
 end
 
 -- What its children say to a parent that wants to wait for them.
@@ -90,7 +93,7 @@ return op.define({
     "k:quorum?",
     "impossible:join_impossible?",
     "collect:join_collect?",
-    -- How many inbound edges the parent has seen decided: when it is more, it looks again at once.
+    -- How many children the parent has seen ended: when it is more, it looks again at once.
     "seen:index?",
   },
   returns = { waiting = { "state:text", "replayed:flag" } },

@@ -5,7 +5,16 @@ import type { CallContext } from './call-context.ts'
 import { settleGroup, voteNow } from './dependents.ts'
 import { decideFlow, type Flow } from './flow.ts'
 import type { GraphPlan, PlannedMember } from './graph-plan.ts'
-import { castVote, createGroup, groupOf, link, loadGroup, nextRound, requireEdge } from './group.ts'
+import {
+  becomeParent,
+  castVote,
+  createGroup,
+  groupOf,
+  link,
+  loadGroup,
+  nextRound,
+  requireEdge,
+} from './group.ts'
 import { type Execution, newExecution } from './record.ts'
 import { acceptSubmission } from './submission.ts'
 
@@ -16,26 +25,13 @@ function joinOf(plan: GraphPlan, id: string) {
   return wishes
 }
 
-const dynamicJoin = {
-  dynamic: 1,
-  policy: 'all',
-  impossible: 'resume',
-  collect: 'all',
-  k: undefined,
-  remaining: undefined,
-}
-
 /** Who waits for its edges has them counted; whoever runs already begins another round. */
 function prepareParent(call: CallContext, plan: GraphPlan, x: Execution): void {
   if (!plan.counts.has(x.id)) return
   const group = groupOf(call, x.stored)
-  const { hash } = group
-  const state = hash.get('state')
-  if (state === undefined) createGroup(group, { sealed: 1 })
-  else if (state !== 'pending') nextRound(group)
-  if (hash.get('dynamic') === undefined) {
-    for (const [name, value] of Object.entries(dynamicJoin)) hash.set(name, value)
-  }
+  if (group.hash.get('state') === undefined) createGroup(group, { sealed: 1 })
+  if (group.hash.get('dynamic') === undefined) becomeParent(group)
+  else nextRound(group)
   x.f.has_up = 1
 }
 

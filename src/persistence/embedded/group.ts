@@ -137,10 +137,21 @@ export function voteFor(kind: string, publicState: string): Vote {
   return publicState === 'skipped' ? 'x' : 'f'
 }
 
-/** Counts the vote of an edge that had none. */
+/** From now on the group is about what the execution adds itself; what it came after has no say. */
+export function becomeParent({ hash, stored }: Group): void {
+  hash.set('dynamic', 1)
+  hash.set('children_from', stored.up?.length ?? 0)
+  for (const name of ['n', 's', 'f', 'x', 'k', 'remaining']) hash.set(name, undefined)
+  hash.set('state', 'pending')
+  hash.set('policy', 'all')
+  hash.set('impossible', 'resume')
+  hash.set('collect', 'all')
+}
+
+/** Keeps the vote of an edge that had none, and counts it where it has a say. */
 export function castVote(group: Group, edge: Edge, vote: Vote): void {
   saveEdge(group, { ...edge, vote })
-  group.hash.add(vote, 1)
+  if (edge.inbound >= group.hash.number('children_from')) group.hash.add(vote, 1)
 }
 
 /** Puts counts and votes as they were found anew. */
@@ -159,8 +170,12 @@ export function restoreGroup(
   group.hash.set('state', 'pending')
 }
 
-/** Begins a new round of a parent's waiting: only what it has not seen yet counts. */
+/**
+ * Begins a new round of a parent's waiting, unless one has begun: only what it has not seen yet
+ * counts.
+ */
 export function nextRound({ hash }: Group): void {
+  if (hash.get('state') === 'pending') return
   hash.add('n', -(hash.number('s') + hash.number('f') + hash.number('x')))
   for (const name of ['s', 'f', 'x']) hash.set(name, undefined)
   hash.set('state', 'pending')

@@ -22,7 +22,8 @@ export function apply(world: World, rules: Rules, plan: ApplyPlan, parent?: stri
   for (const node of nodes) makeGroup(world, node, edges, groups)
   for (const edge of edges) {
     if (edge.down === parent) prepareParent(world, rules, parent)
-    addEdge(world, { ...withDefaults(edge), vote: 'u', counted: true, spared: false })
+    const isChild = edge.down === parent
+    addEdge(world, { ...withDefaults(edge), isChild, vote: 'u', counted: true, spared: false })
   }
   for (const { down, ...wanted } of groups) {
     Object.assign(world.groups.get(down) as Group, { remaining: 'run', ...wanted })
@@ -151,12 +152,17 @@ const emptyGroup = (down: string): Group => ({
   dynamic: false,
 })
 
-/** From its first child on the group is the parent's own, joined as parents join. */
+/**
+ * From its first child on the group is the parent's own, joined as parents join, and about its
+ * children alone.
+ */
 function prepareParent(world: World, rules: Rules, parent: string): void {
   const group = world.groups.get(parent) ?? { ...emptyGroup(parent) }
   world.groups.set(parent, group)
-  startRound(world, rules, group)
-  if (group.dynamic) return
+  if (group.dynamic) return startRound(world, rules, group)
+  for (const edge of edgesInto(world, parent))
+    Object.assign(edge, { counted: false, spared: false })
+  group.state = 'pending'
   const joined = { policy: 'all', impossible: 'resume', collect: 'all', k: 0 } as const
   Object.assign(group, joined, { remaining: 'run', dynamic: true })
 }

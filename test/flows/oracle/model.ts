@@ -40,6 +40,8 @@ export interface Edge {
   readonly kind: 'success' | 'completion'
   readonly name: string
   vote: Vote
+  /** Added by the downstream itself while it ran. */
+  readonly isChild: boolean
   /** Part of the downstream's present round. */
   counted: boolean
   /** Its group was decided without it, and wants it cancelled. */

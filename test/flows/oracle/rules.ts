@@ -93,7 +93,8 @@ function linkRefusal(at: {
 
 /** Which edges a parent's next round counts; undefined when the present round goes on. */
 function newRound(group: Group, edges: readonly Edge[]): readonly Edge[] | undefined {
-  return group.state === 'pending' ? undefined : edges.filter(({ vote }) => vote === 'u')
+  if (group.state === 'pending') return undefined
+  return edges.filter(({ vote, isChild }) => vote === 'u' && (isChild || !group.dynamic))
 }
 
 /**

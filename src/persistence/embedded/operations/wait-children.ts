@@ -26,7 +26,7 @@ function roundSize(call: CallContext, x: Execution): number {
 /** Takes over how this round is joined, and begins it; only what is not yet seen counts. */
 function beginRound(group: Group, { policy, k, collect, impossible }: Wait): void {
   const { hash } = group
-  if (hash.get('state') !== 'pending') nextRound(group)
+  nextRound(group)
   if (policy === undefined) {
     // What nobody said means something else to a parent than to work that has not begun.
     hash.set('collect', hash.get('collect') ?? 'all')
@@ -42,8 +42,10 @@ function beginRound(group: Group, { policy, k, collect, impossible }: Wait): voi
 /** Whether children told of their end whom the parent has not seen: a new round drops them. */
 function hasNews(call: CallContext, x: Execution, seen: number | undefined): boolean {
   if (seen === undefined || x.f.has_up === undefined) return false
-  if (groupOf(call, x.stored).hash.get('state') === 'pending') return false
-  return (x.stored.up?.length ?? 0) - roundSize(call, x) > seen
+  const { hash } = groupOf(call, x.stored)
+  if (hash.get('state') === 'pending') return false
+  const children = (x.stored.up?.length ?? 0) - hash.number('children_from')
+  return children - roundSize(call, x) > seen
 }
 
 /** What its children say to a parent that wants to wait for them. */
