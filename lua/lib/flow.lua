@@ -82,9 +82,14 @@ function flow.finish(h, state, reason, now_ms)
   feed.flow(h.id, "endFlow", state, reason)
 end
 
+-- A flow that is about its root is kept for as long as that wishes.
 local function retention_ms(h)
-  local is_own = hashes.get(h, "retention_ms") ~= nil
-  return is_own and hashes.number(h, "retention_ms") or limits.retention_default_ms
+  if hashes.get(h, "retention_ms") ~= nil then
+    return hashes.number(h, "retention_ms")
+  end
+  local root = hashes.get(h, "completion") == "root" and hashes.get(h, "root")
+  local x = root and record.load(root)
+  return x and record.number(x, "retention_ms") or limits.retention_default_ms
 end
 
 -- Ends an open, sealed flow whose members have all ended. An ended one is kept from then on for

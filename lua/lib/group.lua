@@ -140,6 +140,7 @@ function group.restore(g, votes, counts)
   for name, count in pairs(counts) do
     hashes.set(g, name, count ~= 0 and count or nil)
   end
+  hashes.set(g, "later_round", nil)
   hashes.set(g, "state", "pending")
 end
 
@@ -149,6 +150,8 @@ function group.next_round(g)
   if hashes.get(g, "state") == "pending" then
     return
   end
+  -- Which round a vote belongs to is not kept: from here on none is taken back.
+  hashes.set(g, "later_round", 1)
   local seen = hashes.number(g, "s") + hashes.number(g, "f") + hashes.number(g, "x")
   hashes.add(g, "n", -seen)
   for _, name in ipairs({ "s", "f", "x" }) do

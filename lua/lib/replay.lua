@@ -159,7 +159,8 @@ end
 
 local function count_again(x, now_ms)
   local g = group.load(x.id)
-  if hashes.get(g, "state") == "pending" and hashes.get(g, "dynamic") == nil then
+  local is_parent = hashes.get(g, "dynamic") ~= nil or hashes.get(g, "later_round") ~= nil
+  if hashes.get(g, "state") == "pending" and not is_parent then
     local votes, counts = recount(g)
     group.restore(g, votes, counts)
     dependents.settle(g, now_ms)

@@ -17,7 +17,7 @@ import { checkJoin, MemberNames, membersThatFit } from './member.ts'
 import { memoised } from './memo.ts'
 import { type Outcome, type OutcomeSource, readOutcome, type Upstreams } from './outcome.ts'
 import { prepareSubmission, type WorkSubmitOptions } from './submission.ts'
-import { type AnyTask, storedPolicies, type Task } from './task.ts'
+import type { AnyTask, Task } from './task.ts'
 import type { WaitLine } from './wait-line.ts'
 
 export interface SpawnOptions extends WorkSubmitOptions {
@@ -256,10 +256,9 @@ export class Children {
   /** A flow for the parent and its children: what becomes of it is what the parent comes to. */
   private async createOwn(flowId: FlowId): Promise<void> {
     const { backend, claimed, task } = this.parts
-    const { retentionMs } = storedPolicies(task)
     const root = claimed.executionId
     await backend
-      .createFlow({ flowId, kind: task.name, completion: 'root', root, retentionMs })
+      .createFlow({ flowId, kind: task.name, completion: 'root', root })
       .catch((error) => {
         // An earlier run made it when the task said something else: it is the same flow.
         if (!isEngineError(error, 'flow_differs')) throw error

@@ -119,6 +119,24 @@ export function describeChildren(open: Open): void {
       await backend.complete((await claimOne(backend)).handle)
     })
 
+    it('does not shorten how long the parent is kept', async () => {
+      const { backend, clock } = await open({ partitions: 1 })
+      const day = 86_400_000
+      const claim = await submitAndClaim(backend, { retentionMs: 3 * day })
+      const root = claim.executionId
+      const { flowId } = await backend.createFlow({ kind: 'parent', completion: 'root', root })
+      const parent = { flow: new FlowUnderTest(backend, flowId), claim, held: new Map() }
+      await addChildren(parent, ['child'])
+      await endChild(parent, 'child')
+      await backend.complete(claim.handle)
+      await clock.advance(3 * day - 1)
+      await sweepAll(backend)
+      expect(await stateOf(backend, parent)).toBe('terminal.completed')
+      await clock.advance(1)
+      await sweepAll(backend)
+      expect(await backend.describeExecution(root)).toBeUndefined()
+    })
+
     it('is for children alone, not for what the parent came after', async () => {
       const { backend } = await open()
       const flow = await startFlow(backend, {

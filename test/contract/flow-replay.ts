@@ -116,6 +116,21 @@ export function describeFlowReplay(open: Open): void {
       expect(await backend.describeFlow(flow.flowId)).toBeUndefined()
     })
 
+    it('of an upstream says nothing to work that has begun and waits for another', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, {
+        nodes: ['a', 'b', 'c', 'd'],
+        edges: ['a>d', 'b>d', 'c>d'],
+        joins: { d: { policy: 'any' } },
+      })
+      await flow.run({ a: 'fails', b: 'completes', c: 'holds' })
+      const waiting = (await flow.claim()).get('d') ?? expect.fail('it cannot run')
+      const join = { policy: 'all', collect: 'first', impossible: 'resume' } as const
+      await backend.waitChildren(waiting.handle, join)
+      await backend.replaySubgraph(flow.id('b'))
+      expect(await flow.states('d')).toEqual({ d: 'waiting_children' })
+    })
+
     it('does not happen in a cancelled flow', async () => {
       const { backend } = await open()
       const flow = await startFlow(backend, { nodes: ['a', 'b'] })

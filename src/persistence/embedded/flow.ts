@@ -85,9 +85,16 @@ export function decideFlow(call: CallContext, flow: Flow): void {
     if (hash.get('sealed') === undefined || hash.number('members') === 0) return
     finishFlow(call, flow, outcome(call, flow), undefined)
   }
+  call.keyspace.flows.setEnd(flow.id, call.nowMs + retentionMs(call, flow))
+}
+
+/** A flow that is about its root is kept for as long as that wishes. */
+function retentionMs(call: CallContext, { hash }: Flow): number {
   const own = hash.get('retention_ms')
-  const purgeAt = call.nowMs + (own === undefined ? defaults.retentionMs : Number(own))
-  call.keyspace.flows.setEnd(flow.id, purgeAt)
+  if (own !== undefined) return Number(own)
+  const root = hash.get('completion') === 'root' ? hash.get('root') : undefined
+  const { fields } = call.keyspace.executions.get(String(root)) ?? {}
+  return fields?.retention_ms ?? defaults.retentionMs
 }
 
 function isBad({ f }: Execution, publicState: string): boolean {

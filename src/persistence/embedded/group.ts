@@ -167,6 +167,7 @@ export function restoreGroup(
   for (const [name, count] of Object.entries(counts)) {
     group.hash.set(name, count === 0 ? undefined : count)
   }
+  group.hash.set('later_round', undefined)
   group.hash.set('state', 'pending')
 }
 
@@ -176,6 +177,8 @@ export function restoreGroup(
  */
 export function nextRound({ hash }: Group): void {
   if (hash.get('state') === 'pending') return
+  // Which round a vote belongs to is not kept: from here on none is taken back.
+  hash.set('later_round', 1)
   hash.add('n', -(hash.number('s') + hash.number('f') + hash.number('x')))
   for (const name of ['s', 'f', 'x']) hash.set(name, undefined)
   hash.set('state', 'pending')

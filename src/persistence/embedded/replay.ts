@@ -165,7 +165,9 @@ function rerun(call: CallContext, x: Execution, replayId: string | undefined): v
 
 function countAgain(call: CallContext, x: Execution): void {
   const group = groupOf(call, x.stored)
-  if (group.hash.get('state') !== 'pending' || group.hash.get('dynamic') !== undefined) return
+  const { hash } = group
+  const isParent = hash.get('dynamic') !== undefined || hash.get('later_round') !== undefined
+  if (hash.get('state') !== 'pending' || isParent) return
   const { votes, counts } = recount(call, group)
   restoreGroup(group, votes, counts)
   settleGroup(call, group)

@@ -150,6 +150,7 @@ const emptyGroup = (down: string): Group => ({
   state: 'pending',
   sealed: true,
   dynamic: false,
+  laterRound: false,
 })
 
 /**

@@ -60,6 +60,8 @@ export interface Group {
   sealed: boolean
   /** A running parent made it. */
   dynamic: boolean
+  /** Its execution has begun before, and waits once more. */
+  laterRound: boolean
 }
 
 export interface Tally {

@@ -81,7 +81,7 @@ function restart(world: World, rules: Rules, name: string): void {
   if (group !== undefined) {
     const edges = recounted(world, rules, name)
     for (const edge of edgesInto(world, name)) Object.assign(edge, edges.shift())
-    group.state = 'pending'
+    Object.assign(group, { state: 'pending', laterRound: false })
   }
   Object.assign(node, { gated: group !== undefined, reason: undefined })
   // A deadline that has passed would end it again at once.

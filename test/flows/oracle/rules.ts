@@ -102,7 +102,7 @@ function newRound(group: Group, edges: readonly Edge[]): readonly Edge[] | undef
  * of its rounds a vote belongs to is not kept.
  */
 function takesBack(down: Node, group: Group): boolean {
-  return down.gated && group.state === 'pending' && !group.dynamic
+  return down.gated && group.state === 'pending' && !group.dynamic && !group.laterRound
 }
 
 export const rules = {

@@ -43,7 +43,7 @@ export function startRound(world: World, rules: Rules, group: Group): void {
   for (const edge of edges) {
     Object.assign(edge, { counted: counted.includes(edge), spared: false })
   }
-  group.state = 'pending'
+  Object.assign(group, { state: 'pending', laterRound: true })
 }
 
 /** Each pass tells whether it changed anything. */
