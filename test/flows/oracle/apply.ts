@@ -160,7 +160,10 @@ const emptyGroup = (down: string): Group => ({
 function prepareParent(world: World, rules: Rules, parent: string): void {
   const group = world.groups.get(parent) ?? { ...emptyGroup(parent) }
   world.groups.set(parent, group)
-  if (group.dynamic) return startRound(world, rules, group)
+  if (group.dynamic) {
+    startRound(world, rules, group)
+    return
+  }
   for (const edge of edgesInto(world, parent))
     Object.assign(edge, { counted: false, spared: false })
   group.state = 'pending'
