@@ -1,7 +1,8 @@
 // Fair turns: among the ready work of a lane, keys take turns, whatever the backlog of each.
 import { describe, expect, it } from 'vitest'
 import type { Open, OpenedBackend } from '../support/backends.ts'
-import { claimAll, claimIds, claimOne, submit } from '../support/executions.ts'
+import { createBudget } from '../support/budgets.ts'
+import { claimAll, claimIds, claimOne, submit, submitAndClaim } from '../support/executions.ts'
 
 export function describeTurns(open: Open): void {
   const prepared = async () => {
@@ -136,6 +137,23 @@ export function describeTurns(open: Open): void {
       await add('.a', { limit: 'one' })
       await add('.')
       expect(await take(2)).toBe('.')
+    })
+
+    it('are found when they begin to take turns within the claim', async () => {
+      const { backend, add, take } = await prepared()
+      await backend.setLimit('one', { concurrency: 1 })
+      const budget = await createBudget(backend, { dimensions: { tokens: { hard: 1 } } })
+      await add('.', { limit: 'one' })
+      const holder = await claimOne(backend)
+      await add('.', { limit: 'one', budgets: [budget], priority: 1 })
+      await add('a', { limit: 'one' })
+      expect(await take(2)).toBe('')
+      await backend.complete(holder.handle)
+      const spender = await submitAndClaim(backend, { lane: 'other' }, { lane: 'other' })
+      await backend.changeBudget(budget, { onHardLimit: 'withhold' })
+      await backend.reportUsage(spender.handle, budget, { custom: { tokens: 1 } })
+      // The budget keeps the first back, whose slot goes to the one with a key.
+      expect(await take(2)).toBe('a')
     })
 
     it('are words of any letters', async () => {

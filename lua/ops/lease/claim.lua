@@ -198,8 +198,8 @@ local function take(arg, now_ms, now_us)
   repeat
     round = round + 1
     local before_round = withheld
-    if round > 1 and #from.queues > 0 then
-      -- Putting work aside may have ended the taking of turns.
+    if round > 1 and (withheld > 0 or #from.queues > 0) then
+      -- Putting work aside may have ended the taking of turns, or begun it.
       pending.flush()
       from = sources(arg)
     end

@@ -172,7 +172,7 @@ function take(call: CallContext, args: Claim): Taken {
   const isFull = () => rows.length === args.count || withheld >= counts.withheldPerCall
   for (let round = 1; !isFull(); round++) {
     const beforeRound = withheld
-    // Anew each time: putting work aside may have ended the taking of turns.
+    // Anew each time: putting work aside may have ended the taking of turns, or begun it.
     const from = sources(keyspace, args)
     for (const { member, queue, share } of candidates(keyspace, from, args.count - rows.length)) {
       if (rows.length === args.count) break
