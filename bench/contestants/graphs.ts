@@ -120,13 +120,14 @@ class HoldfastGraphs implements GraphSession {
   /** The id of the last step. */
   private async startChain(length: number): Promise<string> {
     const { backend } = this.engine
-    const { flowId } = await backend.createFlow({ kind: 'bench' })
+    const flowId = backend.flowId()
     const ids = Array.from({ length }, (_, at) => backend.memberId(flowId, `step-${at}`))
-    await backend.applyGraph(flowId, {
+    const chain = {
       members: ids.map((id) => ({ id, lane: 'bench', task: 'step', input })),
       edges: ids.slice(1).map((id, at) => ({ upstream: ids[at] ?? id, downstream: id })),
       finish: true,
-    })
+    }
+    await backend.createFlow({ flowId, kind: 'bench' }, chain)
     return ids.at(-1) ?? ''
   }
 }

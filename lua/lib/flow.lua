@@ -35,17 +35,40 @@ function flow.of(x)
   return h
 end
 
-function flow.create(id, values, now_ms)
+-- A flow that is not there: nothing of it is stored before `create`.
+function flow.absent(id)
   local h = hashes.open(keys.flow(id))
   h.id = id
-  for name, value in pairs(values) do
-    hashes.set(h, name, value)
+  return h
+end
+
+local wishes = { "kind", "failure", "completion", "root", "retention_ms" }
+
+-- The first of a caller's wishes that the flow does not fulfil, or nil.
+function flow.differs(h, arg)
+  for _, name in ipairs(wishes) do
+    local wished = arg[name] and tostring(arg[name]) or nil
+    local stored = hashes.get(h, name)
+    if wished ~= (stored and tostring(stored)) then
+      return name
+    end
+  end
+  if (redis.call("GET", keys.flow_tags(h.id)) or nil) ~= (arg.tags or nil) then
+    return "tags"
+  end
+end
+
+function flow.create(h, arg, now_ms)
+  for _, name in ipairs(wishes) do
+    hashes.set(h, name, arg[name] or nil)
+  end
+  if arg.tags then
+    redis.call("SET", keys.flow_tags(h.id), arg.tags)
   end
   hashes.set(h, "state", "open")
   hashes.set(h, "created_at", now_ms)
   hashes.set(h, "updated_at", now_ms)
-  pending.add_row(keys.flows(), id, 0)
-  return h
+  pending.add_row(keys.flows(), h.id, 0)
 end
 
 function flow.state(h)

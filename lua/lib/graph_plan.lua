@@ -16,6 +16,29 @@ local function invalid(argument, why)
   return op.refuse("invalid_input", { argument = argument, why = why })
 end
 
+local beginnings = { "failure", "completion", "root", "retention_ms", "tags" }
+
+-- The flow that grows: one that is there, or, if its kind is told, one that begins with this.
+local function take_flow(plan, arg)
+  local h = flow.load(arg.flow)
+  if not arg.kind then
+    for _, name in ipairs(beginnings) do
+      if arg[name] then
+        return invalid("kind", "is missing")
+      end
+    end
+    plan.flow = h
+    return h == nil and op.refuse("flow_not_found", { flow = arg.flow }) or nil
+  elseif arg.completion == "root" and not arg.root then
+    return invalid("root", "is missing")
+  end
+  local differing = h ~= nil and flow.differs(h, arg)
+  if differing then
+    return op.refuse("flow_differs", { argument = differing, flow = arg.flow })
+  end
+  plan.begins, plan.flow = h == nil, h or flow.absent(arg.flow)
+end
+
 -- The running parent that adds work under its lease, if one does.
 local function take_parent(plan, arg, now_ms)
   if not arg.parent then
@@ -224,12 +247,8 @@ end
 
 -- What is new of all that was asked for, or nil and the refusal of the first thing that is wrong.
 function graph_plan.make(arg, now_ms)
-  local h = flow.load(arg.flow)
-  if h == nil then
-    return nil, op.refuse("flow_not_found", { flow = arg.flow })
-  end
   local plan = {
-    flow = h,
+    begins = false,
     added = {},
     new = {},
     -- Older members that edges name, as they were loaded.
@@ -240,7 +259,8 @@ function graph_plan.make(arg, now_ms)
     sealed = {},
     is_sealed = {},
   }
-  local refusal = take_parent(plan, arg, now_ms)
+  local refusal = take_flow(plan, arg)
+    or take_parent(plan, arg, now_ms)
     or take_members(plan, arg, now_ms)
     or take_joins(plan, arg)
     or take_edges(plan, arg)
@@ -249,8 +269,9 @@ function graph_plan.make(arg, now_ms)
     return nil, refusal
   end
   plan.is_change = gain(plan) + #plan.edges + #plan.sealed > 0
-  if plan.is_change and flow.state(h) ~= "open" then
-    return nil, op.refuse("flow_ended", { flow = arg.flow, state = flow.state(h) })
+  local state = plan.begins and "open" or flow.state(plan.flow)
+  if plan.is_change and state ~= "open" then
+    return nil, op.refuse("flow_ended", { flow = arg.flow, state = state })
   end
   plan.ranks, refusal = graph_order.ranks(plan)
   return plan.ranks and plan, refusal

@@ -8,6 +8,7 @@ import type {
   EngineBackend,
   FlowId,
   FlowMember,
+  GraphChange,
   Join,
   UpstreamResult,
 } from '../persistence/backend.ts'
@@ -84,6 +85,8 @@ interface Home {
   readonly flowId: FlowId
   /** Whether the flow is there for the parent alone, who then also says that it may end. */
   readonly isOwn: boolean
+  /** Whether that flow begins with the first child of this run. */
+  readonly isNew: boolean
   /** What the names of children follow from, beside their own. */
   readonly stem: string
 }
@@ -158,11 +161,11 @@ export class Children {
   }
 
   private async sendBatch(batch: readonly Waiting[]): Promise<void> {
-    const { backend, claimed } = this.parts
+    const { backend, claimed, task } = this.parts
     const { executionId, handle } = claimed
     try {
-      const { flowId, isOwn } = await this.home()
-      await backend.applyGraph(flowId, {
+      const { flowId, isOwn, isNew } = await this.home()
+      const change: GraphChange = {
         members: batch.map(({ member }) => member),
         edges: batch.map(({ member }) => ({
           upstream: member.id,
@@ -171,7 +174,10 @@ export class Children {
         })),
         finish: isOwn,
         parent: handle,
-      })
+      }
+      // What becomes of the parent's own flow is what the parent comes to.
+      const own = { flowId, kind: task.name, completion: 'root', root: executionId } as const
+      await (isNew ? backend.createFlow(own, change) : backend.applyGraph(flowId, change))
       for (const { resolve } of batch) resolve()
     } catch (error) {
       // What is wrong with one child is not the fault of the others.
@@ -248,21 +254,9 @@ export class Children {
       backend.resolveExecutionFlowId(executionId),
       isFirstRun(claimed) ? undefined : backend.describeExecution(executionId),
     ])
-    if (flowId === undefined) await this.createOwn(own)
     const stem = `child ${parseExecutionId(executionId).local} ${snapshot?.replays ?? 0}`
-    return { flowId: flowId ?? own, isOwn: flowId === undefined || flowId === own, stem }
-  }
-
-  /** A flow for the parent and its children: what becomes of it is what the parent comes to. */
-  private async createOwn(flowId: FlowId): Promise<void> {
-    const { backend, claimed, task } = this.parts
-    const root = claimed.executionId
-    await backend
-      .createFlow({ flowId, kind: task.name, completion: 'root', root })
-      .catch((error) => {
-        // An earlier run made it when the task said something else: it is the same flow.
-        if (!isEngineError(error, 'flow_differs')) throw error
-      })
+    const isNew = flowId === undefined
+    return { flowId: flowId ?? own, isOwn: isNew || flowId === own, isNew, stem }
   }
 }
 

@@ -99,13 +99,15 @@ export class Flow {
   }
 
   /**
-   * Stores the flow; what can start, starts. Up to 256 nodes are stored all at once; a larger graph
-   * follows piece by piece, and after a crash in between, submitting the same graph under the same
-   * key goes on. With a `root`, the flow comes to what that node comes to.
+   * Stores the flow; what can start, starts. Up to 256 nodes are stored all or nothing; a larger
+   * graph follows piece by piece. After a crash in between, submitting the same graph under the
+   * same key goes on, as does another `submit` of this builder; so it is when a later piece is
+   * refused, and what was stored before runs meanwhile. With a `root`, the flow comes to what that
+   * node comes to.
    *
-   * @throws EngineError `invalid_input` and `graph_too_large` before anything is written;
-   * `flow_differs` when the key belongs to a flow with other options; `flow_ended` when it belongs
-   * to one that has ended without these nodes; `lane_closed`.
+   * @throws EngineError `invalid_input` and `graph_too_large`; `flow_differs` when the key belongs
+   * to a flow with other options; `flow_ended` when it belongs to one that has ended without these
+   * nodes; `lane_closed`; `budget_not_found`.
    */
   async submit({ root }: { readonly root?: FlowNode } = {}): Promise<FlowRun> {
     const { backend, held } = this.parts
@@ -118,23 +120,28 @@ export class Flow {
     const flowId = this.id
     const changes = graphChanges(await this.planned(flowId))
     for (const change of changes) backend.checkGraph(flowId, change)
-    const { outcome } = await backend.createFlow(this.spec(flowId, root))
-    await this.apply(flowId, changes)
-    return held(flowId, outcome === 'exists')
+    return held(flowId, await this.store(this.spec(flowId, root), changes))
   }
 
-  private async apply(flowId: FlowId, changes: readonly GraphChange[]): Promise<void> {
+  /** Returns whether the flow was there before. */
+  private async store(
+    spec: FlowSpec & { readonly flowId: FlowId },
+    [first, ...rest]: readonly GraphChange[],
+  ): Promise<boolean> {
     const { backend } = this.parts
+    let wasThere = true
     try {
-      for (const change of changes) await backend.applyGraph(flowId, change)
+      wasThere = (await backend.createFlow(spec, first)).outcome === 'exists'
+      for (const change of rest) await backend.applyGraph(spec.flowId, change)
     } catch (error) {
       // It failed or was cancelled before all of it was there: its run tells so.
       const isOver = isEngineError(error, 'flow_ended')
-      if (!isOver || (await backend.describeFlow(flowId))?.sealed !== false) throw error
+      if (!isOver || (await backend.describeFlow(spec.flowId))?.sealed !== false) throw error
     }
+    return wasThere
   }
 
-  private spec(flowId: FlowId, root: FlowNode | undefined): FlowSpec {
+  private spec(flowId: FlowId, root: FlowNode | undefined): FlowSpec & { readonly flowId: FlowId } {
     const { failure, retention, tags } = this.options
     const { kind } = this
     const { retentionMs } = storedPolicies(retention === undefined ? {} : { retention })

@@ -246,7 +246,8 @@ export interface Drained {
 export interface FlowIngress {
   /** An id for a flow that is to be created: a new one, or that of the idempotency key. */
   flowId(idempotencyKey?: string): FlowId
-  createFlow(spec: FlowSpec): Promise<CreateFlowOutcome>
+  /** Begins a flow with its first change, all or nothing; one that is there gets the change. */
+  createFlow(spec: FlowSpec, change?: GraphChange): Promise<CreateFlowOutcome>
   /** An id for a member that is to be added to the flow: by a name that is unique in it. */
   memberId(flowId: FlowId, name: string): ExecutionId
   /** Throws `invalid_input` unless the change can be applied, as far as it alone tells. */

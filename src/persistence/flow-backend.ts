@@ -27,7 +27,6 @@ import type {
   EdgeSnapshot,
   FlowId,
   FlowIngress,
-  FlowMember,
   FlowMemberSummary,
   FlowOperations,
   FlowSnapshot,
@@ -39,7 +38,6 @@ import type {
   UpstreamResult,
   WaitChildrenOutcome,
 } from './backend-flow.ts'
-import type { Arguments } from './contract.ts'
 import { corruptKey, readRows } from './corruption.ts'
 import {
   readEdge,
@@ -50,10 +48,10 @@ import {
   readMember,
 } from './flow-reading.ts'
 import type { FlowRow, MemberPart } from './generated/operations.ts'
+import { type Beginning, beginning, graphArguments } from './graph-arguments.ts'
 import { parseHandle } from './handle.ts'
 import { OperationCaller } from './operation-caller.ts'
 import type { Store } from './store.ts'
-import { storedTags, submitArguments } from './submission.ts'
 import type { UsageRelay } from './usage-relay.ts'
 
 /** Work that one drain takes up at most: bounds how long it keeps the server busy. */
@@ -82,7 +80,7 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
       listFlows: (partition, cursor, limit) => this.listFlows(partition, cursor, limit),
       cancelFlow: (id, policy, wait, reason) => this.cancelFlow(id, policy, wait, reason),
       flowId: (idempotencyKey) => this.flowId(idempotencyKey),
-      createFlow: (spec) => this.createFlow(spec),
+      createFlow: (spec, change) => this.createFlow(spec, change),
       memberId: (flowId, name) => this.memberId(flowId, name),
       checkGraph: (flowId, change) => this.checkGraph(flowId, change),
       applyGraph: (flowId, change) => this.applyGraph(flowId, change),
@@ -114,19 +112,11 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
     return formatExecutionId(partition, local)
   }
 
-  async createFlow(spec: FlowSpec): Promise<CreateFlowOutcome> {
+  async createFlow(spec: FlowSpec, change: GraphChange = {}): Promise<CreateFlowOutcome> {
     const { partition, local } = this.placeOf(spec)
-    const { retentionMs } = spec
-    const { outcome } = await this.call(partition, 'flow.create', {
-      flow: local,
-      kind: spec.kind,
-      failure: spec.failure === 'isolate' ? undefined : spec.failure,
-      completion: spec.completion === 'all' ? undefined : spec.completion,
-      root: spec.root === undefined ? undefined : parseExecutionId(spec.root).local,
-      retention_ms: retentionMs === 'forever' ? bounds.retention_ms.max : retentionMs,
-      tags: storedTags(spec.tags),
-    })
-    return { outcome, flowId: formatExecutionId(partition, local) }
+    const flowId = formatExecutionId(partition, local)
+    const { created } = await this.change(flowId, change, beginning(spec))
+    return { outcome: created ? 'created' : 'exists', flowId }
   }
 
   memberId(flowId: FlowId, name: string): ExecutionId {
@@ -135,19 +125,20 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
   }
 
   checkGraph(flowId: FlowId, change: GraphChange): void {
-    checkArguments('flow.apply', { ...this.graphArguments(flowId, change) })
+    checkArguments('flow.apply', { ...graphArguments(this.store.kind, flowId, change, {}) })
   }
 
   async applyGraph(flowId: FlowId, change: GraphChange): Promise<GraphOutcome> {
-    const { partition, local } = parseExecutionId(flowId)
-    const args = this.graphArguments(flowId, change)
+    const { local } = parseExecutionId(flowId)
+    const { created: _, state, ...answer } = await this.change(flowId, change, {})
+    return { ...answer, state: readFlowState(local, state) }
+  }
+
+  private async change(flowId: FlowId, change: GraphChange, begin: Beginning) {
+    const { partition } = parseExecutionId(flowId)
+    const args = graphArguments(this.store.kind, flowId, change, begin)
     await this.attachBudgets(partition, args.members)
-    const { outcome, added, linked, members, revision, state } = await this.call(
-      partition,
-      'flow.apply',
-      args,
-    )
-    return { outcome, added, linked, members, revision, state: readFlowState(local, state) }
+    return this.call(partition, 'flow.apply', args)
   }
 
   /** Before there is work that its budgets may keep back, they must know where to tell it. */
@@ -328,38 +319,6 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
         : parseExecutionId(root).partition
     return { partition, local }
   }
-
-  private graphArguments(flowId: FlowId, change: GraphChange): Arguments<'flow.apply'> {
-    const { partition, local } = parseExecutionId(flowId)
-    const inFlow = (id: ExecutionId) => localIn(partition, id)
-    const holder =
-      change.parent === undefined ? undefined : parseHandle(this.store.kind, change.parent)
-    if (holder !== undefined && holder.partition !== partition) refuseElsewhere()
-    return {
-      flow: local,
-      members: (change.members ?? []).map((member) => memberPart(partition, member)),
-      joins: (change.joins ?? []).map(({ downstream, ...join }) => ({
-        downstream: inFlow(downstream),
-        policy: join.policy,
-        k: join.k,
-        remaining: join.remaining,
-        impossible: join.impossible,
-        collect: join.collect,
-      })),
-      edges: (change.edges ?? []).map(({ upstream, downstream, kind, name }) => ({
-        upstream: inFlow(upstream),
-        downstream: inFlow(downstream),
-        kind: kind ?? 'success',
-        name,
-      })),
-      seal: change.seal?.length ? change.seal.map(inFlow).join(',') : undefined,
-      finish: change.finish ?? false,
-      parent: holder?.id,
-      attempt: holder?.attempt,
-      lease_id: holder?.lease_id,
-      epoch: holder?.epoch,
-    }
-  }
 }
 
 function waitMsOf(wait: CancelFlowWait): number {
@@ -367,21 +326,4 @@ function waitMsOf(wait: CancelFlowWait): number {
   if (wait === 'indefinite') return waitCeilingMs
   checkWhole('timeoutMs', wait?.timeoutMs, { min: 0, max: waitCeilingMs })
   return wait.timeoutMs
-}
-
-function refuseElsewhere(): never {
-  throw new EngineError('invalid_input', 'a member lives in another partition than its flow', {
-    details: { argument: 'members' },
-  })
-}
-
-/** The local part of a member's id, which must lie in its flow's partition. */
-function localIn(partition: number, id: ExecutionId): string {
-  const parts = parseExecutionId(id)
-  return parts.partition === partition ? parts.local : refuseElsewhere()
-}
-
-function memberPart(partition: number, { id, hold, ...submission }: FlowMember): MemberPart {
-  const { key: _key, fingerprint: _fingerprint, ...work } = submitArguments(submission)
-  return { id: localIn(partition, id), ...work, hold: hold ?? false }
 }

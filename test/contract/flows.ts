@@ -1,5 +1,6 @@
 // Flows: members start when their inbound edges allow, and the flow ends with its last member.
 import { describe, expect, it } from 'vitest'
+import type { FlowSpec, GraphChange } from '../../src/persistence/backend.ts'
 import type { Open } from '../support/backends.ts'
 import {
   claimIds,
@@ -9,7 +10,7 @@ import {
   submitAndClaim,
   sweepAll,
 } from '../support/executions.ts'
-import { startFlow } from '../support/flows.ts'
+import { FlowUnderTest, startFlow } from '../support/flows.ts'
 
 const day = 86_400_000
 
@@ -75,6 +76,27 @@ export function describeFlows(open: Open): void {
       expect(await flow.describe()).toMatchObject({ state: 'completed', sealed: true })
       const empty = await startFlow(backend, { nodes: [] })
       expect(await empty.describe()).toMatchObject({ state: 'open', members: 0 })
+    })
+
+    it('begins with its first change, or not at all', async () => {
+      const opened = await open({ partitions: 1 })
+      const { backend } = opened
+      const flow = new FlowUnderTest(backend, backend.flowId())
+      const { flowId } = flow
+      const begin = (change: GraphChange, spec: Partial<FlowSpec> = {}) =>
+        backend.createFlow({ flowId, kind: 'test', ...spec }, change)
+      const late = { members: [flow.member('a', { deadlineAtMs: 1 })] }
+      await refusedWithoutTrace(opened, () => begin(late), 'invalid_input')
+      const cycle = { members: [flow.member('a')], edges: [flow.edge('a>a')] }
+      await refusedWithoutTrace(opened, () => begin(cycle), 'graph_cycle')
+      await refusedWithoutTrace(opened, () => begin({}, { completion: 'root' }), 'invalid_input')
+      const first = { members: [flow.member('a')], finish: true }
+      expect(await begin(first, { tags: { a: 'b' } })).toEqual({ outcome: 'created', flowId })
+      expect(await flow.describe()).toMatchObject({ kind: 'test', members: 1, tags: { a: 'b' } })
+      await refusedWithoutTrace(opened, () => begin(first), 'flow_differs', { argument: 'tags' })
+      const more = { members: [flow.member('b')] }
+      expect(await begin(more, { tags: { a: 'b' } })).toEqual({ outcome: 'exists', flowId })
+      expect(await flow.states('a', 'b')).toEqual({ a: 'waiting', b: 'waiting' })
     })
 
     it('takes no member and no edge once it has ended', async () => {

@@ -72,6 +72,25 @@ describe.each(kinds)('children on %s', (kind) => {
     expect(await (await strict.flow())?.result()).toMatchObject({ state: 'failed' })
   })
 
+  test('that are refused make no flow of their own', async () => {
+    const engine = await open()
+    const parent = task({
+      name: 'parent',
+      run: async (context) => {
+        const spawning = context.spawn(double, 1, { delay: '2s', deadline: '1s' })
+        const refused = await spawning.catch((error) => error.code)
+        return { refused, waited: await context.waitChildren() }
+      },
+    })
+    await engine.work([parent])
+    const execution = await engine.submit(parent, undefined)
+    expect(await execution.result()).toEqual({ refused: 'invalid_input', waited: [] })
+    expect(await execution.flow()).toBeUndefined()
+    for (const partition of engine.backend.partitions) {
+      expect((await engine.backend.listFlows(partition, undefined, 10)).items).toEqual([])
+    }
+  })
+
   test('are found again, and not added again, when their parent is tried again', async () => {
     const engine = await open()
     const spawned: (readonly ExecutionId[])[] = []

@@ -181,9 +181,7 @@ export class World {
     if (answer.outcome === 'submitted') this.ids.push(answer.id)
     if (call.name === 'flow.apply' && answer.outcome === 'applied') {
       this.ids.push(...call.args.members.map(({ id }) => id))
-    }
-    if (answer.outcome === 'created' && call.name === 'flow.create') {
-      this.flows.push(call.args.flow)
+      if ('created' in answer && answer.created) this.flows.push(call.args.flow)
     }
     this.learnFrames(call, answer)
     if (call.name === 'lease.claim') this.leaseStems.push(call.args.lease_id)

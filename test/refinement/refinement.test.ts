@@ -81,7 +81,6 @@ describe('The exploration', () => {
       'execution.wait_children',
       'flow.apply',
       'flow.cancel',
-      'flow.create',
       'flow.purge',
       'flow.replay',
       'keyring.rotate',

@@ -91,13 +91,19 @@ export async function startFlow(
   backend: EngineBackend,
   { nodes, edges = [], joins = {}, edge, flow, member, finish = true }: GraphSpec,
 ): Promise<FlowUnderTest> {
-  const { flowId } = await backend.createFlow({ kind: 'test', ...flow })
-  const started = new FlowUnderTest(backend, flowId)
-  await backend.applyGraph(flowId, {
-    members: nodes.map((name) => started.member(name, member)),
-    edges: edges.map((text) => started.edge(text, edge)),
-    joins: Object.entries(joins).map(([name, join]) => ({ downstream: started.id(name), ...join })),
-    finish,
-  })
+  const flowId = backend.flowId(flow?.idempotencyKey)
+  const started = new FlowUnderTest(backend, flow?.flowId ?? flowId)
+  await backend.createFlow(
+    { kind: 'test', flowId: started.flowId, ...flow },
+    {
+      members: nodes.map((name) => started.member(name, member)),
+      edges: edges.map((text) => started.edge(text, edge)),
+      joins: Object.entries(joins).map(([name, join]) => ({
+        downstream: started.id(name),
+        ...join,
+      })),
+      finish,
+    },
+  )
   return started
 }

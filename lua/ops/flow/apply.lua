@@ -1,4 +1,4 @@
--- Add members and edges to a flow, all or nothing; what is there already is left as it is.
+-- Add members and edges to a flow, or begin one with them, all or nothing; what is there stays.
 local flow = require("lib.flow")
 local graph = require("lib.graph")
 local graph_plan = require("lib.graph_plan")
@@ -20,14 +20,31 @@ return op.define({
     "attempt:index?",
     "lease_id:word?",
     "epoch:epoch?",
+    -- What kind of flow begins unless it is there already, and how.
+    "kind:word?",
+    "failure:flow_failure?",
+    "completion:flow_completion?",
+    "root:id?",
+    "retention_ms:retention_ms?",
+    "tags:tags?",
   },
   returns = {
-    applied = { "added:int", "linked:int", "members:int", "revision:int", "state:text" },
+    applied = {
+      "created:flag",
+      "added:int",
+      "linked:int",
+      "members:int",
+      "revision:int",
+      "state:text",
+    },
   },
   run = function(arg, now_ms)
     local plan, refusal = graph_plan.make(arg, now_ms)
     if plan == nil then
       return refusal
+    end
+    if plan.begins then
+      flow.create(plan.flow, arg, now_ms)
     end
     graph.apply(plan, now_ms)
     local h = plan.flow
@@ -35,6 +52,7 @@ return op.define({
       graph.seal(h, now_ms)
     end
     return op.outcome("applied", {
+      created = plan.begins,
       added = #plan.added,
       linked = #plan.edges,
       members = hashes.number(h, "members"),

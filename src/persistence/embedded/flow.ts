@@ -2,6 +2,7 @@
 import { EngineError, invariant } from '../../errors.ts'
 import { defaults } from '../../limits.ts'
 import type { Leaf } from '../../machines/table.ts'
+import type { Arguments } from '../contract.ts'
 import type { CallContext } from './call-context.ts'
 import type { Hash } from './hash.ts'
 import type { Execution } from './record.ts'
@@ -25,14 +26,35 @@ export function flowOf(call: CallContext, x: Execution): Flow {
   return flow
 }
 
+/** A flow that is not there: nothing of it is stored before `createFlow`. */
+export function absentFlow({ keyspace }: CallContext, id: string): Flow {
+  return { id, hash: keyspace.flows.hash(id) }
+}
+
+const wishes = ['kind', 'failure', 'completion', 'root', 'retention_ms'] as const
+
+type Beginning = Pick<Arguments<'flow.apply'>, (typeof wishes)[number] | 'tags'>
+
+/** The first of a caller's wishes that the flow does not fulfil, if any. */
+export function differing(
+  { keyspace }: CallContext,
+  { id, hash }: Flow,
+  args: Beginning,
+): string | undefined {
+  const name = wishes.find((wish) => {
+    const wished = args[wish]
+    return (wished === undefined ? undefined : String(wished)) !== hash.get(wish)
+  })
+  return name ?? (keyspace.flows.tags.get(id) === args.tags ? undefined : 'tags')
+}
+
 export function createFlow(
   { keyspace, nowMs }: CallContext,
-  id: string,
-  values: Readonly<Record<string, string | number | undefined>>,
-  tags: string | undefined,
+  { id, hash }: Flow,
+  args: Beginning,
 ): void {
-  const hash = keyspace.flows.create(id, tags)
-  for (const [name, value] of Object.entries(values)) hash.set(name, value)
+  keyspace.flows.create(id, args.tags)
+  for (const name of wishes) hash.set(name, args[name])
   hash.set('state', 'open')
   hash.set('created_at', nowMs)
   hash.set('updated_at', nowMs)

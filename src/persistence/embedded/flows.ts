@@ -22,14 +22,13 @@ export class Flows {
     return this.records.has(id) ? this.hash(id) : undefined
   }
 
-  create(id: string, tags: string | undefined): Hash {
+  create(id: string, tags: string | undefined): void {
     this.records.set(id, new Map())
     this.listing.add(id, 0)
     if (tags !== undefined) {
       this.tags.set(id, tags)
       this.changes.note('flowtags:', id)
     }
-    return this.hash(id)
   }
 
   membersOf(id: string): SortedSet {
@@ -67,7 +66,8 @@ export class Flows {
     if (endsAt !== undefined) this.ends.add(id, Number(endsAt))
   }
 
-  private hash(id: string): Hash {
+  /** The flow as an operation works on it, also before it is there: it has no fields then. */
+  hash(id: string): Hash {
     const fields = () => this.records.get(id)
     return new Hash(fields, (name, value) => {
       if (value === undefined) fields()?.delete(name)

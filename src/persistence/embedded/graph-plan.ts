@@ -5,7 +5,7 @@ import type { EdgePart, JoinPart, MemberPart } from '../generated/operations.ts'
 import { type CallContext, refuse } from './call-context.ts'
 import { denierOfChildren } from './exhaustion.ts'
 import { checkFence } from './fence.ts'
-import { type Flow, flowState, loadFlow } from './flow.ts'
+import { absentFlow, differing, type Flow, flowState, loadFlow } from './flow.ts'
 import { ranksOf } from './graph-order.ts'
 import { edgeOf, type Group, loadGroup } from './group.ts'
 import type { Execution } from './record.ts'
@@ -24,6 +24,8 @@ export interface PlannedMember {
 /** What is new of all that was asked for. */
 export class GraphPlan {
   readonly flow: Flow
+  /** Whether the flow begins with this. */
+  readonly begins: boolean
   readonly added: PlannedMember[] = []
   readonly isNew = new Set<string>()
   readonly joins = new Map<string, JoinPart>()
@@ -38,8 +40,9 @@ export class GraphPlan {
   adopts = false
   ranks: ReadonlyMap<string, number> = new Map()
 
-  constructor(flow: Flow) {
+  constructor(flow: Flow, begins: boolean) {
     this.flow = flow
+    this.begins = begins
   }
 
   /** How many members the flow gets. */
@@ -64,10 +67,10 @@ class Planner {
   private readonly args: Apply
   readonly plan: GraphPlan
 
-  constructor(call: CallContext, args: Apply, flow: Flow) {
+  constructor(call: CallContext, args: Apply, plan: GraphPlan) {
     this.call = call
     this.args = args
-    this.plan = new GraphPlan(flow)
+    this.plan = plan
   }
 
   make(): Refusal | undefined {
@@ -228,8 +231,8 @@ class Planner {
   }
 
   private checkOpen(): Refusal | undefined {
-    const { flow, isChange } = this.plan
-    const state = flowState(flow)
+    const { begins, flow, isChange } = this.plan
+    const state = begins ? 'open' : flowState(flow)
     return isChange && state !== 'open' ? refuse('flow_ended', { flow: flow.id, state }) : undefined
   }
 }
@@ -243,14 +246,31 @@ function differs({ hash }: Group, join: JoinPart): boolean {
   })
 }
 
+const beginnings = ['failure', 'completion', 'root', 'retention_ms', 'tags'] as const
+
+/** For the flow that grows: one that is there, or, if its kind is told, one that begins. */
+function emptyPlan(call: CallContext, args: Apply): GraphPlan | Refusal {
+  const { flow: id, kind, completion, root } = args
+  const flow = loadFlow(call, id)
+  if (kind === undefined) {
+    const isTold = beginnings.some((name) => args[name] !== undefined)
+    if (isTold) return invalid('kind', 'is missing')
+    if (flow === undefined) return refuse('flow_not_found', { flow: id })
+  } else if (completion === 'root' && root === undefined) {
+    return invalid('root', 'is missing')
+  }
+  if (flow === undefined) return new GraphPlan(absentFlow(call, id), true)
+  const argument = kind === undefined ? undefined : differing(call, flow, args)
+  if (argument !== undefined) return refuse('flow_differs', { argument, flow: id })
+  return new GraphPlan(flow, false)
+}
+
 /** What is new of all that was asked for, or the refusal of the first thing that is wrong. */
 export function planGraph(call: CallContext, args: Apply): GraphPlan | Refusal {
-  const flow = loadFlow(call, args.flow)
-  if (flow === undefined) return refuse('flow_not_found', { flow: args.flow })
-  const planner = new Planner(call, args, flow)
-  const refusal = planner.make()
+  const plan = emptyPlan(call, args)
+  if (!(plan instanceof GraphPlan)) return plan
+  const refusal = new Planner(call, args, plan).make()
   if (refusal !== undefined) return refusal
-  const { plan } = planner
   const ranks = ranksOf(call, plan)
   if (!(ranks instanceof Map)) return ranks as Refusal
   plan.ranks = ranks

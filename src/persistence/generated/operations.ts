@@ -164,16 +164,12 @@ export interface Operations {
     readonly answer: { readonly outcome: 'ended'; readonly state: string; readonly reason: string | undefined; readonly class: string | undefined; readonly ending: Uint8Array | undefined } | { readonly outcome: 'pending'; readonly state: string }
   }
   'flow.apply': {
-    readonly args: { readonly flow: string; readonly members: readonly MemberPart[]; readonly joins: readonly JoinPart[]; readonly edges: readonly EdgePart[]; readonly seal: string | undefined; readonly finish: boolean; readonly parent: string | undefined; readonly attempt: number | undefined; readonly lease_id: string | undefined; readonly epoch: number | undefined }
-    readonly answer: { readonly outcome: 'applied'; readonly added: number; readonly linked: number; readonly members: number; readonly revision: number; readonly state: string }
+    readonly args: { readonly flow: string; readonly members: readonly MemberPart[]; readonly joins: readonly JoinPart[]; readonly edges: readonly EdgePart[]; readonly seal: string | undefined; readonly finish: boolean; readonly parent: string | undefined; readonly attempt: number | undefined; readonly lease_id: string | undefined; readonly epoch: number | undefined; readonly kind: string | undefined; readonly failure: Choice<'flow_failure'> | undefined; readonly completion: Choice<'flow_completion'> | undefined; readonly root: string | undefined; readonly retention_ms: number | undefined; readonly tags: string | undefined }
+    readonly answer: { readonly outcome: 'applied'; readonly created: boolean; readonly added: number; readonly linked: number; readonly members: number; readonly revision: number; readonly state: string }
   }
   'flow.cancel': {
     readonly args: { readonly flow: string; readonly policy: Choice<'cancel_policy'>; readonly why: string }
     readonly answer: { readonly outcome: 'cancelled'; readonly policy: string; readonly unfinished: number; readonly left: boolean; readonly replayed: boolean } | { readonly outcome: 'already_ended'; readonly state: string }
-  }
-  'flow.create': {
-    readonly args: { readonly flow: string; readonly kind: string; readonly failure: Choice<'flow_failure'> | undefined; readonly completion: Choice<'flow_completion'> | undefined; readonly root: string | undefined; readonly retention_ms: number | undefined; readonly tags: string | undefined }
-    readonly answer: { readonly outcome: 'created';  } | { readonly outcome: 'exists'; readonly state: string }
   }
   'flow.describe': {
     readonly args: { readonly flow: string }
@@ -1835,10 +1831,45 @@ export const operationPlans: Plans = {
         "name": "epoch",
         "type": "epoch",
         "optional": true
+      },
+      {
+        "name": "kind",
+        "type": "word",
+        "optional": true
+      },
+      {
+        "name": "failure",
+        "type": "flow_failure",
+        "optional": true
+      },
+      {
+        "name": "completion",
+        "type": "flow_completion",
+        "optional": true
+      },
+      {
+        "name": "root",
+        "type": "id",
+        "optional": true
+      },
+      {
+        "name": "retention_ms",
+        "type": "retention_ms",
+        "optional": true
+      },
+      {
+        "name": "tags",
+        "type": "tags",
+        "optional": true
       }
     ],
     "returns": {
       "applied": [
+        {
+          "name": "created",
+          "type": "flag",
+          "optional": false
+        },
         {
           "name": "added",
           "type": "int",
@@ -1913,57 +1944,6 @@ export const operationPlans: Plans = {
         }
       ],
       "already_ended": [
-        {
-          "name": "state",
-          "type": "text",
-          "optional": false
-        }
-      ]
-    }
-  },
-  "flow.create": {
-    "events": [],
-    "reads": false,
-    "args": [
-      {
-        "name": "flow",
-        "type": "id",
-        "optional": false
-      },
-      {
-        "name": "kind",
-        "type": "word",
-        "optional": false
-      },
-      {
-        "name": "failure",
-        "type": "flow_failure",
-        "optional": true
-      },
-      {
-        "name": "completion",
-        "type": "flow_completion",
-        "optional": true
-      },
-      {
-        "name": "root",
-        "type": "id",
-        "optional": true
-      },
-      {
-        "name": "retention_ms",
-        "type": "retention_ms",
-        "optional": true
-      },
-      {
-        "name": "tags",
-        "type": "tags",
-        "optional": true
-      }
-    ],
-    "returns": {
-      "created": [],
-      "exists": [
         {
           "name": "state",
           "type": "text",

@@ -70,10 +70,13 @@ export function partsOf(plan: ApplyPlan, ids: NodeIds): Parts {
   }
 }
 
+/** All of these, and nothing said of any. */
+export function unsetOf(plan: readonly { readonly name: string }[]): object {
+  return Object.fromEntries(plan.map(({ name }) => [name, undefined]))
+}
+
 /** A member about which nothing is said. */
-const unset = Object.fromEntries(
-  (partPlans.members ?? []).map(({ name }) => [name, undefined]),
-) as unknown as MemberPart
+const unset = unsetOf(partPlans.members ?? []) as MemberPart
 
 function memberOf(
   { name, hold = false, delayMs, deadlineMs, lane }: NodePlan,

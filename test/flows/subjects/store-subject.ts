@@ -8,6 +8,7 @@ import type {
   OperationName,
   Refusal,
 } from '../../../src/persistence/contract.ts'
+import { operationPlans } from '../../../src/persistence/generated/operations.ts'
 import { digestOf } from '../../properties/commands/submit.ts'
 import {
   type ApplyPlan,
@@ -20,7 +21,7 @@ import {
   nodeStates,
   type Seen,
 } from '../vocabulary.ts'
-import { flowId, NodeIds, partsOf } from './parts.ts'
+import { flowId, NodeIds, partsOf, unsetOf } from './parts.ts'
 
 /** A store with one partition, and the clock that it goes by. */
 export interface TimedStore {
@@ -37,6 +38,15 @@ const leaseMs = 3_600_000
 const drainCount = 1000
 const pageCount = 1000
 const pauseMs = 50
+
+/** A change of a flow that says nothing. */
+const nothing = {
+  ...(unsetOf(operationPlans['flow.apply'].args) as Arguments<'flow.apply'>),
+  members: [],
+  joins: [],
+  edges: [],
+  finish: false,
+}
 
 class StoreSubject implements FlowSubject {
   private readonly store: TimedStore
@@ -170,7 +180,8 @@ class StoreSubject implements FlowSubject {
 
   private async create({ flow }: Extract<FlowCall, { do: 'create' }>): Promise<Seen> {
     const { kind = 'dag', failure, completion, root, tags } = flow
-    const { outcome } = await this.ask('flow.create', {
+    const { created } = await this.ask('flow.apply', {
+      ...nothing,
       flow: flowId,
       kind,
       failure: failure === 'isolate' ? undefined : failure,
@@ -179,11 +190,12 @@ class StoreSubject implements FlowSubject {
       retention_ms: undefined,
       tags,
     })
-    return outcome
+    return created ? 'created' : 'exists'
   }
 
   private async apply(plan: ApplyPlan, parent?: Fence): Promise<Seen> {
     const { added, linked } = await this.ask('flow.apply', {
+      ...nothing,
       flow: flowId,
       ...partsOf(plan, this.ids),
       parent: parent?.id,

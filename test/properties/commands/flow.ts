@@ -21,24 +21,6 @@ function someFlow(choices: Choices, world: World): string {
   return choices.rarely(3) ? choices.one(known) : (known.at(-1) as string)
 }
 
-export function createFlow(choices: Choices, world: World): Step[] {
-  const isAgain = choices.rarely(4)
-  const flow = isAgain ? someFlow(choices, world) : world.freshId()
-  const isRoot = choices.rarely(5)
-  return one({
-    name: 'flow.create',
-    args: {
-      flow,
-      kind: 'kind',
-      failure: choices.optional(words.flow_failure),
-      completion: isRoot ? 'root' : undefined,
-      root: isRoot && !choices.rarely(6) ? world.someId(choices) : undefined,
-      retention_ms: choices.optional([0, 60_000]),
-      tags: choices.optional(['{"a":"b"}'], 5),
-    },
-  })
-}
-
 function member(choices: Choices, id: string): MemberPart {
   return {
     id,
@@ -128,7 +110,38 @@ function change(choices: Choices, world: World, flow: string): Apply {
     attempt: undefined,
     lease_id: undefined,
     epoch: undefined,
+    ...unsaid,
   }
+}
+
+const unsaid = {
+  kind: undefined,
+  failure: undefined,
+  completion: undefined,
+  root: undefined,
+  retention_ms: undefined,
+  tags: undefined,
+}
+
+function beginning(choices: Choices, world: World) {
+  const isRoot = choices.rarely(5)
+  return {
+    kind: choices.rarely(20) ? undefined : 'kind',
+    failure: choices.optional(words.flow_failure),
+    completion: isRoot ? ('root' as const) : undefined,
+    root: isRoot && !choices.rarely(6) ? world.someId(choices) : undefined,
+    retention_ms: choices.optional([0, 60_000]),
+    tags: choices.optional(['{"a":"b"}'], 5),
+  }
+}
+
+/** A flow begins, mostly with its first members. */
+export function createFlow(choices: Choices, world: World): Step[] {
+  const flow = choices.rarely(4) ? someFlow(choices, world) : world.freshId()
+  const isEmpty = choices.rarely(3)
+  const empty = { members: [], joins: [], edges: [], seal: undefined, finish: false }
+  const first = { ...change(choices, world, flow), ...(isEmpty ? empty : {}) }
+  return one({ name: 'flow.apply', args: { ...first, ...beginning(choices, world) } })
 }
 
 export function applyGraph(choices: Choices, world: World): Step[] {
@@ -140,8 +153,11 @@ export function applyGraph(choices: Choices, world: World): Step[] {
 export function spawn(choices: Choices, world: World): Step[] {
   const fence = world.someFence(choices)
   const own = world.records.get(fence.id)?.flow
-  const flow = own === undefined || choices.rarely(10) ? someFlow(choices, world) : own
-  const args = change(choices, world, flow)
+  const isNew = own === undefined && choices.rarely(2)
+  const other = isNew ? world.freshId() : someFlow(choices, world)
+  const flow = own === undefined || choices.rarely(10) ? other : own
+  const begin = isNew ? beginning(choices, world) : {}
+  const args = { ...change(choices, world, flow), ...begin }
   const children = args.members.map(({ id }) => edge(choices, id, fence.id))
   const held = { attempt: fence.attempt, lease_id: fence.lease_id, epoch: fence.epoch }
   const lost = choices.rarely(12) ? { lease_id: undefined } : {}
@@ -189,10 +205,10 @@ export function cancelFlow(choices: Choices, world: World): Step[] {
 export function cancelLate(choices: Choices, world: World): Step[] {
   const [flow, id] = [world.freshId(), world.freshId()]
   const policy = choices.one(words.cancel_policy)
-  const args = { ...change(choices, world, flow), members: [member(choices, id)] }
+  const first = { kind: 'kind', members: [member(choices, id)], joins: [], edges: [] }
+  const args = { ...change(choices, world, flow), ...first }
   return [
-    { name: 'flow.create', args: { flow, kind: 'kind', ...unspecified } },
-    { name: 'flow.apply', args: { ...args, joins: [], edges: [], seal: undefined, finish: true } },
+    { name: 'flow.apply', args: { ...args, seal: undefined, finish: true } },
     { name: 'execution.cancel_by_operator', args: { id, why: 'late' } },
     { name: 'flow.cancel', args: { flow, policy, why: '' } },
   ].flatMap((call) => one(call as Call))
@@ -207,8 +223,7 @@ export function insist(choices: Choices, world: World): Step[] {
   const args = { ...change(choices, world, flow), members, joins: [], edges: [needed] }
   const again = { ...args, members: [], edges: [choices.one([...others, needed])], finish: false }
   const calls: Call[] = [
-    { name: 'flow.create', args: { flow, kind: 'kind', ...unspecified } },
-    { name: 'flow.apply', args: { ...args, seal: downstream, finish: false } },
+    { name: 'flow.apply', args: { ...args, kind: 'kind', seal: downstream, finish: false } },
     { name: 'flow.apply', args: { ...again, seal: undefined } },
     { name: 'execution.cancel_by_operator', args: { id: upstream, why: 'needed' } },
     {
@@ -217,14 +232,6 @@ export function insist(choices: Choices, world: World): Step[] {
     },
   ]
   return calls.flatMap(one)
-}
-
-const unspecified = {
-  failure: undefined,
-  completion: undefined,
-  root: undefined,
-  retention_ms: undefined,
-  tags: undefined,
 }
 
 export function replayInFlow(choices: Choices, world: World): Step[] {

@@ -7,7 +7,6 @@ import {
   createFlow,
   decideFlow,
   doomFlow,
-  type Flow,
   finishFlow,
   flowState,
   loadFlow,
@@ -23,43 +22,16 @@ import { workIn } from '../work.ts'
 
 const notFound = (flow: string): Refusal => refuse('flow_not_found', { flow })
 
-const wishes = ['kind', 'failure', 'completion', 'root', 'retention_ms'] as const
-
-function differing(
-  { keyspace }: CallContext,
-  { id, hash }: Flow,
-  args: Arguments<'flow.create'>,
-): string | undefined {
-  const name = wishes.find((wish) => {
-    const wished = args[wish]
-    return (wished === undefined ? undefined : String(wished)) !== hash.get(wish)
-  })
-  return name ?? (keyspace.flows.tags.get(id) === args.tags ? undefined : 'tags')
-}
-
-export function create(call: CallContext, args: Arguments<'flow.create'>): Answer<'flow.create'> {
-  const { flow: id, tags, ...values } = args
-  const known = loadFlow(call, id)
-  if (known !== undefined) {
-    const argument = differing(call, known, args)
-    if (argument !== undefined) return refuse('flow_differs', { argument, flow: id })
-    return { outcome: 'exists', state: flowState(known) }
-  }
-  if (args.completion === 'root' && args.root === undefined) {
-    return refuse('invalid_input', { argument: 'root', why: 'is missing' })
-  }
-  createFlow(call, id, values, tags)
-  return { outcome: 'created' }
-}
-
 export function apply(call: CallContext, args: Arguments<'flow.apply'>): Answer<'flow.apply'> {
   const plan = planGraph(call, args)
   if (!(plan instanceof GraphPlan)) return plan
+  const { begins, flow, added, edges } = plan
+  if (begins) createFlow(call, flow, args)
   applyGraph(call, plan)
-  const { flow, added, edges } = plan
   if (args.finish) sealFlow(call, flow)
   return {
     outcome: 'applied',
+    created: begins,
     added: added.length,
     linked: edges.length,
     members: flow.hash.number('members'),

@@ -21,7 +21,6 @@ import { followEvents, keepEvents, readEvents } from './feed.ts'
 import {
   apply,
   cancelFlow,
-  create,
   describeFlow,
   drain,
   listFlows,
@@ -68,7 +67,6 @@ export const operations: { readonly [Name in OperationName]: Operation<Name> } =
   'execution.wait_children': waitChildren,
   'flow.apply': apply,
   'flow.cancel': cancelFlow,
-  'flow.create': create,
   'flow.describe': describeFlow,
   'flow.list': listFlows,
   'flow.members': listMembers,
