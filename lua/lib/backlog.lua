@@ -35,20 +35,25 @@ function backlog.push(item)
   items[last] = item
 end
 
--- Does the same for every id, then `rest`. One that fails keeps no other from it; the first failure
--- is raised at the end, so that the item stays with those that are stuck.
-function backlog.each(ids, act, rest)
-  local is_whole, failure = true, nil
-  for _, id in ipairs(ids) do
-    local ok, why = pcall(act, id)
+-- Does the same for one id after the other as far as `units` go, then `rest`, which is told how
+-- many it was; returns the units that were used. What is done for an id is one unit, or as many as
+-- `act` says. One that fails keeps no other from it; the first failure is raised at the end, so
+-- that the item stays with those that are stuck.
+function backlog.each(ids, units, act, rest)
+  local used, count, is_whole, failure = 0, 0, true, nil
+  while count < #ids and used < units do
+    count = count + 1
+    local ok, answer = pcall(act, ids[count])
+    used = used + (ok and answer or 1)
     if not ok and is_whole then
-      is_whole, failure = false, why
+      is_whole, failure = false, answer
     end
   end
-  rest()
+  rest(count)
   if not is_whole then
     error(failure, 0)
   end
+  return used
 end
 
 local function reason_of(failure)

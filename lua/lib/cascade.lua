@@ -50,7 +50,7 @@ local function walk(words, now_ms)
   local from = words[4] and "(" .. words[4] or "-"
   local key = keys.members(h.id)
   local found = redis.call("ZRANGE", key, from, "+", "BYLEX", "LIMIT", 0, limits.graph_chunk)
-  backlog.each(found, function(id)
+  return backlog.each(found, limits.graph_chunk, function(id)
     cancel_doomed(h, id, now_ms)
   end, function()
     if #found == limits.graph_chunk then
@@ -59,7 +59,6 @@ local function walk(words, now_ms)
       hashes.set(h, "cancelling", nil)
     end
   end)
-  return #found
 end
 
 backlog.handle("cascade", walk)

@@ -78,20 +78,21 @@ function dependents.settle(g, now_ms)
   end
 end
 
-local function chunk_of(key, from)
-  local found = redis.call("LRANGE", key, from, from + limits.graph_chunk)
-  local has_more = #found > limits.graph_chunk
+-- Does the same for a bounded part of a list, from the place that is the word at `position`; the
+-- rest is left for later. Returns how much it was.
+local function walk(key, words, position, act)
+  local from, most = tonumber(words[position]), limits.graph_chunk
+  local found = redis.call("LRANGE", key, from, from + most)
+  local has_more = #found > most
   if has_more then
     found[#found] = nil
   end
-  return found, has_more
-end
-
-local function push_rest(words, position, has_more)
-  if has_more then
-    words[position] = string.format("%.0f", tonumber(words[position]) + limits.graph_chunk)
-    backlog.push(table.concat(words, " "))
-  end
+  return backlog.each(found, most, act, function(count)
+    if has_more or count < #found then
+      words[position] = string.format("%.0f", from + count)
+      backlog.push(table.concat(words, " "))
+    end
+  end)
 end
 
 -- resolve <upstream> <its replays> <place>: votes on the edges that lead out of an ended execution.
@@ -100,8 +101,7 @@ local function resolve(words, now_ms)
   if upstream == nil or upstream.f.ended_at == nil or (upstream.f.replays or "0") ~= words[3] then
     return 1
   end
-  local found, has_more = chunk_of(keys.downstreams(upstream.id), tonumber(words[4]))
-  backlog.each(found, function(id)
+  return walk(keys.downstreams(upstream.id), words, 4, function(id)
     -- Their flow may be on its way out.
     if not record.exists(id) then
       return
@@ -113,10 +113,7 @@ local function resolve(words, now_ms)
     end
     -- Also after a vote that is known: whoever cast it may have met damage right then.
     dependents.settle(g, now_ms)
-  end, function()
-    push_rest(words, 4, has_more)
   end)
-  return #found
 end
 
 -- Whether a group was decided without the upstream and wants it cancelled, and no other one still
@@ -143,8 +140,7 @@ end
 
 -- spare <downstream> <place>: cancels the upstreams that nobody needs any more.
 local function spare(words, now_ms)
-  local found, has_more = chunk_of(keys.upstreams(words[2]), tonumber(words[3]))
-  backlog.each(found, function(id)
+  return walk(keys.upstreams(words[2]), words, 3, function(id)
     local x = record.load(id)
     if x ~= nil and x.f.ended_at == nil then
       local h = flow.of(x)
@@ -156,16 +152,12 @@ local function spare(words, now_ms)
         finish.commit(x, "no_longer_needed", nil, now_ms)
       end
     end
-  end, function()
-    push_rest(words, 3, has_more)
   end)
-  return #found
 end
 
 backlog.handle("resolve", resolve)
 backlog.handle("spare", spare)
 
-dependents.chunk_of = chunk_of
-dependents.push_rest = push_rest
+dependents.walk = walk
 
 return dependents

@@ -128,6 +128,20 @@ function group.cast(g, edge, vote)
   save_edge(g, edge)
 end
 
+-- Keeps another vote of an edge, and counts it for the one before.
+function group.recast(g, edge, vote)
+  if edge.vote == vote then
+    return
+  elseif edge.vote ~= "u" then
+    hashes.add(g, edge.vote, -1)
+  end
+  if vote ~= "u" then
+    hashes.add(g, vote, 1)
+  end
+  edge.vote = vote
+  save_edge(g, edge)
+end
+
 -- Puts counts and votes as they were found anew.
 function group.restore(g, votes, counts)
   for upstream, vote in pairs(votes) do

@@ -157,12 +157,14 @@ local function rerun(x, replay_id, now_ms)
   end
 end
 
-local function count_again(x, now_ms)
+-- What the edge from an upstream that runs again says now. The votes of others are theirs to take
+-- back.
+local function take_back(x, upstream, now_ms)
   local g = group.load(x.id)
   local is_parent = hashes.get(g, "dynamic") ~= nil or hashes.get(g, "later_round") ~= nil
   if hashes.get(g, "state") == "pending" and not is_parent then
-    local votes, counts = recount(g)
-    group.restore(g, votes, counts)
+    local edge = group.edge(g, upstream.id)
+    group.recast(g, edge, dependents.vote_now(edge.kind, upstream))
     dependents.settle(g, now_ms)
   end
 end
@@ -173,21 +175,18 @@ local function recount_dependents(words, now_ms)
   if upstream == nil then
     return 1
   end
-  local key = keys.downstreams(upstream.id)
-  local found, has_more = dependents.chunk_of(key, tonumber(words[3]))
-  backlog.each(found, function(id)
+  return dependents.walk(keys.downstreams(upstream.id), words, 3, function(id)
     local x = record.load(id)
     if x == nil then
       return
     elseif x.f.ended_at == nil then
-      count_again(x, now_ms)
+      take_back(x, upstream, now_ms)
     elseif words[4] == "rerun" and x.f.reason == "dependency_failed" then
       rerun(x, upstream.f.replay_id, now_ms)
+      -- All that it depends on is looked at.
+      return 1 + hashes.number(group.load(id), "n")
     end
-  end, function()
-    dependents.push_rest(words, 3, has_more)
   end)
-  return #found
 end
 
 backlog.handle("recount", recount_dependents)

@@ -102,6 +102,34 @@ export function describeFlowReplay(open: Open): void {
       expect(await flow.describe()).toMatchObject({ state: 'completed' })
     })
 
+    it('of much that depends on much goes on step by step', async () => {
+      const { backend } = await open({ partitions: 1 })
+      const sources = Array.from({ length: 30 }, (_, at) => `source${at}`)
+      const sinks = Array.from({ length: 10 }, (_, at) => `sink${at}`)
+      const flow = await startFlow(backend, {
+        nodes: [...sources, ...sinks],
+        edges: sinks.flatMap((sink) => sources.map((source) => `${source}>${sink}`)),
+      })
+      const [first = '', ...others] = sources
+      await flow.run({
+        [first]: 'fails',
+        ...Object.fromEntries(others.map((name) => [name, 'completes'])),
+      })
+      await backend.drain(0)
+      expect(await flow.describe()).toMatchObject({ counts: { skipped: 10, completed: 29 } })
+      await backend.replaySubgraph(flow.id(first))
+      // The server is not held up by 300 looks at once.
+      const { counts } = await flow.describe()
+      expect(counts.skipped).toBeGreaterThan(0)
+      expect(counts.skipped).toBeLessThan(10)
+      await backend.drain(0)
+      expect(await flow.describe()).toMatchObject({ counts: { waiting_children: 10 } })
+      await flow.run({ [first]: 'completes' })
+      expect(await flow.states(...sinks)).toEqual(
+        Object.fromEntries(sinks.map((name) => [name, 'waiting'])),
+      )
+    })
+
     it('does not happen in a flow of which a part is forgotten', async () => {
       const { backend, clock } = await open({ partitions: 1 })
       const names = Array.from({ length: 100 }, (_, at) => `n${at}`)

@@ -65,45 +65,45 @@ export function settleGroup(call: CallContext, group: Group): void {
   if (hasSpare) call.backlog.push(`spare ${id} 0`)
 }
 
-export interface Chunk {
-  readonly found: readonly string[]
-  readonly hasMore: boolean
-}
-
-export function chunkOf(ids: readonly string[], from: number): Chunk {
-  const found = ids.slice(from, from + limits.graphChunk)
-  return { found, hasMore: ids.length > from + limits.graphChunk }
-}
-
-/** Pushes what is left of an item whose place is the word at `position`. */
-export function pushRest(
+/**
+ * Does the same for a bounded part of a list, from the place that is the word at `position`; the
+ * rest is left for later. What is done for an id is one unit, or as many as `act` says. Returns
+ * how much it was.
+ */
+export function walk(
   call: CallContext,
+  ids: readonly string[],
   words: readonly string[],
   position: number,
-  hasMore: boolean,
-): void {
-  if (!hasMore) return
-  const next = Number(words[position]) + limits.graphChunk
-  call.backlog.push(words.map((word, at) => (at === position ? next : word)).join(' '))
+  act: (id: string) => number | undefined,
+): number {
+  const from = Number(words[position])
+  let place = from
+  let used = 0
+  // What `act` adds to the list comes later.
+  const end = Math.min(ids.length, from + limits.graphChunk)
+  const hasMore = ids.length > end
+  for (; place < end && used < limits.graphChunk; place++) used += act(ids[place] ?? '') ?? 1
+  if (hasMore || place < end) {
+    call.backlog.push(words.map((word, at) => (at === position ? place : word)).join(' '))
+  }
+  return used
 }
 
 /** Votes on the edges that lead out of an ended execution. */
 export function resolve(call: CallContext, words: readonly string[]): number {
-  const [, id = '', replays, from] = words
+  const [, id = '', replays] = words
   const upstream = call.keyspace.executions.get(id)
   if (upstream?.fields.ended_at === undefined) return 1
   if (String(upstream.fields.replays ?? 0) !== replays) return 1
-  const { found, hasMore } = chunkOf(upstream.down ?? [], Number(from))
-  for (const downstream of found) {
+  return walk(call, upstream.down ?? [], words, 3, (downstream) => {
     // Their flow may be on its way out.
-    if (!call.keyspace.executions.has(downstream)) continue
+    if (!call.keyspace.executions.has(downstream)) return
     const group = loadGroup(call, downstream)
     const edge = requireEdge(group, id)
     if (edge.vote === 'u') castVote(group, edge, voteNow(edge.kind, upstream))
     settleGroup(call, group)
-  }
-  pushRest(call, words, 3, hasMore)
-  return found.length
+  })
 }
 
 /**
@@ -130,10 +130,9 @@ function isSpare(call: CallContext, { id, down = [] }: StoredExecution): boolean
 /** Cancels the upstreams that nobody needs any more. */
 export function spare(call: CallContext, words: readonly string[]): number {
   const waiter = call.keyspace.executions.get(words[1] ?? '')
-  const { found, hasMore } = chunkOf(waiter?.up ?? [], Number(words[2]))
-  for (const id of found) {
+  return walk(call, waiter?.up ?? [], words, 2, (id) => {
     const x = call.keyspace.load(id)
-    if (x === undefined || x.f.ended_at !== undefined) continue
+    if (x === undefined || x.f.ended_at !== undefined) return
     const flow = flowOf(call, x)
     if (isDoomed(flow, x)) cancelMember(call, x)
     else if (flow.hash.get('root') !== id && isSpare(call, x.stored)) {
@@ -141,7 +140,5 @@ export function spare(call: CallContext, words: readonly string[]): number {
       x.by = 'flow'
       finish(call, x, 'no_longer_needed', undefined)
     }
-  }
-  pushRest(call, words, 2, hasMore)
-  return found.length
+  })
 }

@@ -154,6 +154,14 @@ export function castVote(group: Group, edge: Edge, vote: Vote): void {
   if (edge.inbound >= group.hash.number('children_from')) group.hash.add(vote, 1)
 }
 
+/** Keeps another vote of an edge, and counts it for the one before. */
+export function recastVote(group: Group, edge: Edge, vote: Vote): void {
+  if (edge.vote === vote) return
+  if (edge.vote !== 'u') group.hash.add(edge.vote, -1)
+  if (vote !== 'u') group.hash.add(vote, 1)
+  saveEdge(group, { ...edge, vote })
+}
+
 /** Puts counts and votes as they were found anew. */
 export function restoreGroup(
   group: Group,

@@ -2,7 +2,7 @@
 import { counts as limits } from '../../limits.ts'
 import type { Answer, Refusal } from '../contract.ts'
 import { type CallContext, refuse } from './call-context.ts'
-import { chunkOf, pushRest, settleGroup, voteNow } from './dependents.ts'
+import { settleGroup, voteNow, walk } from './dependents.ts'
 import { flowOf, flowState, reopenFlow } from './flow.ts'
 import { gateFacts } from './gates.ts'
 import {
@@ -10,13 +10,14 @@ import {
   type Group,
   groupOf,
   judge,
+  recastVote,
   requireEdge,
   restoreGroup,
   type Verdict,
   type Vote,
 } from './group.ts'
 import { logLastAttempt } from './lease.ts'
-import type { Execution } from './record.ts'
+import type { Execution, StoredExecution } from './record.ts'
 import { accepts, applyEvent, commit } from './transition.ts'
 
 interface Recount {
@@ -163,30 +164,34 @@ function rerun(call: CallContext, x: Execution, replayId: string | undefined): v
   if (hasDown !== undefined) call.backlog.push(`recount ${x.id} 0 rerun`)
 }
 
-function countAgain(call: CallContext, x: Execution): void {
+/**
+ * What the edge from an upstream that runs again says now. The votes of others are theirs to take
+ * back.
+ */
+function takeBack(call: CallContext, x: Execution, upstream: StoredExecution): void {
   const group = groupOf(call, x.stored)
   const { hash } = group
   const isParent = hash.get('dynamic') !== undefined || hash.get('later_round') !== undefined
   if (hash.get('state') !== 'pending' || isParent) return
-  const { votes, counts } = recount(call, group)
-  restoreGroup(group, votes, counts)
+  const edge = requireEdge(group, upstream.id)
+  recastVote(group, edge, voteNow(edge.kind, upstream))
   settleGroup(call, group)
 }
 
 /** Those that depend on an execution that runs again. */
 export function recountDependents(call: CallContext, words: readonly string[]): number {
-  const [, id = '', from, reach] = words
+  const [, id = '', , reach] = words
   const upstream = call.keyspace.executions.get(id)
   if (upstream === undefined) return 1
-  const { found, hasMore } = chunkOf(upstream.down ?? [], Number(from))
-  for (const downstream of found) {
+  return walk(call, upstream.down ?? [], words, 2, (downstream) => {
     const x = call.keyspace.load(downstream)
-    if (x === undefined) continue
-    if (x.f.ended_at === undefined) countAgain(call, x)
+    if (x === undefined) return undefined
+    if (x.f.ended_at === undefined) takeBack(call, x, upstream)
     else if (reach === 'rerun' && x.f.reason === 'dependency_failed') {
       rerun(call, x, upstream.fields.replay_id)
+      // All that it depends on is looked at.
+      return 1 + groupOf(call, x.stored).hash.number('n')
     }
-  }
-  pushRest(call, words, 2, hasMore)
-  return found.length
+    return undefined
+  })
 }
