@@ -93,7 +93,8 @@ local function take()
   return item
 end
 
--- Does what this operation has brought up, as far as `units` go; the rest is kept.
+-- Does what this operation has brought up, as far as `units` go; the rest is kept. Returns how many
+-- units are left.
 function backlog.run(now_ms, units)
   for item in take do
     if units > 0 then
@@ -103,6 +104,7 @@ function backlog.run(now_ms, units)
       is_kept, is_told = true, true
     end
   end
+  return units
 end
 
 -- Whether anything waits to be done.

@@ -67,6 +67,17 @@ export function describeFlows(open: Open): void {
       expect(await flow.describe()).toMatchObject({ state: 'open', unfinished: 1 })
     })
 
+    it('gives what a deadline has set free to the claim that finds it over', async () => {
+      const { backend, clock } = await open({ partitions: 1 })
+      const flow = new FlowUnderTest(backend, backend.flowId())
+      const members = [flow.member('a', { deadlineMs: 1000 }), flow.member('b')]
+      const edges = [flow.edge('a>b', { kind: 'completion' })]
+      await backend.createFlow({ flowId: flow.flowId, kind: 'test' }, { members, edges })
+      await clock.advance(1000)
+      expect(await claimIds(backend)).toEqual([flow.id('b')])
+      expect(await flow.states('a')).toEqual({ a: 'expired' })
+    })
+
     it('cannot end before it is sealed, and never without members', async () => {
       const { backend } = await open()
       const flow = await startFlow(backend, { nodes: ['a'], finish: false })

@@ -1,5 +1,6 @@
 -- Give up to `count` executions of some lanes to a worker, or tell it when to look again.
 local admission = require("lib.admission")
+local backlog = require("lib.backlog")
 local cascade = require("lib.cascade")
 local digits = require("lib.digits")
 local due = require("lib.due")
@@ -192,25 +193,20 @@ local function is_free(x, now_ms)
   return x.f.limit == nil or admission.acquire(x, now_ms)
 end
 
--- Returns what was claimed, and whether there may be more behind what was withheld.
-local function take(arg, now_ms, now_us)
-  local from, rows, withheld, round = sources(arg), {}, 0, 0
-  repeat
-    round = round + 1
-    local before_round = withheld
-    if round > 1 and (withheld > 0 or #from.queues > 0) then
-      -- Putting work aside may have ended the taking of turns, or begun it.
-      pending.flush()
-      from = sources(arg)
+-- Gives the best of these to the worker. Returns how many it could not have: what ends because its
+-- time is over, and what is put aside.
+local function grant(ids, known, rows, arg, now_ms, now_us)
+  local dropped = 0
+  for position, id in ipairs(ids) do
+    if #rows == arg.count then
+      break
     end
-    local ids, known = candidates(from, arg.count - #rows)
-    for position, id in ipairs(ids) do
-      if #rows == arg.count then
-        break
-      end
-      local x = record.load(id)
+    local x = record.load(id)
+    if x.f.grant_until == nil then
       -- A deadline may have passed while it waited.
-      if x.f.grant_until == nil and not due.apply(x, now_ms) and transition.accepts(x, "claim") then
+      if due.apply(x, now_ms) then
+        dropped = dropped + 1
+      elseif transition.accepts(x, "claim") then
         if is_free(x, now_ms) then
           lease.grant(x, arg.lease_id .. "." .. digits.of(#rows + 1), arg, now_ms, now_us)
           rows[#rows + 1] = lease.claimed_row(x)
@@ -218,18 +214,27 @@ local function take(arg, now_ms, now_us)
             turns.took(known[position].turns, known[position].share)
           end
         else
-          withheld = withheld + 1
+          dropped = dropped + 1
         end
       end
     end
-    if withheld > before_round then
-      admission.run(now_ms)
-    end
-    -- A second round makes up for candidates whose deadline had passed; further ones look behind
-    -- what is put aside.
-    local is_over = round > 1 and withheld == before_round
-  until #rows == arg.count or is_over or withheld >= limits.withheld_per_call
-  return rows, withheld >= limits.withheld_per_call
+  end
+  return dropped
+end
+
+-- Returns what was claimed, and whether there may be more. As long as there is work that the worker
+-- cannot have, it looks behind it, and at what that has set free.
+local function take(arg, now_ms, now_us)
+  local rows, dropped, units = {}, 0, limits.work_per_call
+  repeat
+    units = backlog.run(now_ms, units)
+    admission.run(now_ms)
+    local from = sources(arg)
+    local ids, known = candidates(from, arg.count - #rows)
+    local dropped_now = grant(ids, known, rows, arg, now_ms, now_us)
+    dropped = dropped + dropped_now
+  until #rows == arg.count or dropped_now == 0 or dropped >= limits.withheld_per_call
+  return rows, dropped >= limits.withheld_per_call
 end
 
 return op.define({
@@ -257,7 +262,6 @@ return op.define({
     end
     if op.first("promote") then
       due.promote(now_ms, limits.promote_per_call)
-      admission.run(now_ms)
     end
     local more
     rows, more = take(arg, now_ms, now_us)

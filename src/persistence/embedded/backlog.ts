@@ -24,8 +24,11 @@ export class Backlog {
     return this.items.shift() ?? this.late.shift()
   }
 
-  /** Does what this operation has brought up, as far as `units` go; the rest is kept. */
-  run(perform: Perform, units: number): void {
+  /**
+   * Does what this operation has brought up, as far as `units` go; the rest is kept. Returns how
+   * many units are left.
+   */
+  run(perform: Perform, units: number): number {
     let left = units
     for (let item = this.take(); item !== undefined; item = this.take()) {
       if (left > 0) left -= this.attempt(item, perform)
@@ -34,6 +37,7 @@ export class Backlog {
         this.told = true
       }
     }
+    return left
   }
 
   /** Whether anything waits to be done. */

@@ -14,6 +14,7 @@ import type { Execution } from '../record.ts'
 import type { ScoredRow, SortedSet } from '../sorted-set.ts'
 import { accepts } from '../transition.ts'
 import { withhold } from '../withhold.ts'
+import { workIn } from '../work.ts'
 
 type Claim = Arguments<'lease.claim'>
 
@@ -159,50 +160,66 @@ function isFree(call: CallContext, x: Execution): boolean {
   return x.f.limit === undefined || acquire(call, x)
 }
 
-/** What was claimed, and whether there may be more behind what was withheld. */
+/**
+ * Gives the best of these to the worker. Returns how many it could not have: what ends because its
+ * time is over, and what is put aside.
+ */
+function grant(
+  call: CallContext,
+  found: readonly Candidate[],
+  rows: ClaimedRow[],
+  args: Claim,
+): number {
+  const { keyspace } = call
+  let dropped = 0
+  for (const { member, queue, share } of found) {
+    if (rows.length === args.count) break
+    const x = keyspace.load(member)
+    if (x === undefined) continue
+    // A deadline may have passed while it waited.
+    if (applyDue(call, x)) dropped += 1
+    else if (accepts(x, 'claim')) {
+      if (isFree(call, x)) {
+        grantLease(call, x, `${args.lease_id}.${rows.length + 1}`, args)
+        rows.push(claimedRow(x.stored))
+        if (queue !== undefined && share !== undefined) keyspace.turns.took(queue, share)
+      } else dropped += 1
+    }
+  }
+  return dropped
+}
+
+/** What was claimed, and whether there may be more. */
 interface Taken {
   readonly rows: readonly ClaimedRow[]
   readonly more: boolean
 }
 
+/**
+ * As long as there is work that the worker cannot have, it looks behind it, and at what that has
+ * set free.
+ */
 function take(call: CallContext, args: Claim): Taken {
   const { keyspace } = call
   const rows: ClaimedRow[] = []
-  let withheld = 0
-  const isFull = () => rows.length === args.count || withheld >= counts.withheldPerCall
-  for (let round = 1; !isFull(); round++) {
-    const beforeRound = withheld
-    // Anew each time: putting work aside may have ended the taking of turns, or begun it.
-    const from = sources(keyspace, args)
-    for (const { member, queue, share } of candidates(keyspace, from, args.count - rows.length)) {
-      if (rows.length === args.count) break
-      const x = keyspace.load(member)
-      // A deadline may have passed while it waited.
-      if (x === undefined || applyDue(call, x) || !accepts(x, 'claim')) continue
-      if (!isFree(call, x)) {
-        withheld += 1
-        continue
-      }
-      grantLease(call, x, `${args.lease_id}.${rows.length + 1}`, args)
-      rows.push(claimedRow(x.stored))
-      if (queue !== undefined && share !== undefined) keyspace.turns.took(queue, share)
-    }
-    if (withheld > beforeRound) runAdmissions(call)
-    // A second round makes up for candidates whose deadline had passed; further ones look behind
-    // those whose limit has no room.
-    else if (round > 1) break
-  }
-  return { rows, more: withheld >= counts.withheldPerCall }
+  let dropped = 0
+  let droppedNow: number
+  let units: number = counts.workPerCall
+  do {
+    units = call.backlog.run(workIn(call), units)
+    runAdmissions(call)
+    const found = candidates(keyspace, sources(keyspace, args), args.count - rows.length)
+    droppedNow = grant(call, found, rows, args)
+    dropped += droppedNow
+  } while (rows.length < args.count && droppedNow > 0 && dropped < counts.withheldPerCall)
+  return { rows, more: dropped >= counts.withheldPerCall }
 }
 
 export function claim(call: CallContext, args: Claim): Answer<'lease.claim'> {
   const { keyspace, nowMs, wake } = call
   const held = granted(call, args.lease_id, args.count)
   if (held.length > 0) return { outcome: 'claimed', rows: held, replayed: true }
-  if (call.first('promote')) {
-    promote(call, counts.promotePerCall)
-    runAdmissions(call)
-  }
+  if (call.first('promote')) promote(call, counts.promotePerCall)
   const { rows, more } = take(call, args)
   if (rows.length > 0) return { outcome: 'claimed', rows, replayed: false }
   forgetEmptyRoutes(keyspace, args)
