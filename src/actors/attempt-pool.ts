@@ -35,11 +35,13 @@ type PoolBackend = Pick<EngineBackend, 'complete' | 'fail' | 'delay' | 'renewMan
 interface RunningAttempt {
   readonly claimed: ClaimedExecution
   readonly abort: AbortController
-  readonly deadline: Timer | undefined
+  deadline: Timer | undefined
   /** On this process's clock. */
   expiresAtMs: number
   /** What is said to have taken its lease away. */
   cause?: LostLease['event'] | undefined
+  /** Once its code has ended: the lease is on its way back, and nothing is news to the code. */
+  settling?: Promise<void>
 }
 
 /** Refusals that mean: this lease is not ours any more. */
@@ -57,7 +59,7 @@ export const isLost = (error: unknown): boolean => isEngineError(error, ...lostC
 
 type Timer = ReturnType<typeof setTimer>
 
-/** Our clock may run ahead of the server's: ask again when it did not agree. */
+/** Our clock may run ahead of the server's, or it cannot be asked: so long until the next time. */
 const deadlineRetryMs = 50
 
 /** For what of a task still runs after the execution was parked. */
@@ -186,12 +188,16 @@ export class AttemptPool {
     while (this.unfinished.size > 0) await Promise.all(this.unfinished)
   }
 
-  /** Aborts what still runs and hands its work back, so that another worker continues at once. */
+  /**
+   * Aborts what still runs and hands its work back, so that another worker continues at once. What
+   * is on its way back already is waited for.
+   */
   async handBack(): Promise<void> {
     const attempts = [...this.running.values()]
     const reason = new EngineError('engine_closed', 'the worker is stopping')
     await Promise.all(
-      attempts.map(async ({ claimed, abort, deadline }) => {
+      attempts.map(async ({ claimed, abort, deadline, settling }) => {
+        if (settling !== undefined) return settling
         deadline?.clear()
         this.running.delete(leaseName(claimed))
         abort.abort(reason)
@@ -228,8 +234,12 @@ export class AttemptPool {
     // The next claim need not wait for the report: both go to the server together.
     this.performing -= 1
     this.waiting?.()
+    attempt.deadline?.clear()
     if (performed.outcome === 'suspended') abort.abort(parkedError())
-    else if (this.isRunning(attempt)) await this.settle(claimed, performed)
+    else if (this.isRunning(attempt)) {
+      attempt.settling = this.settle(claimed, performed)
+      await attempt.settling
+    }
   }
 
   private async perform(claimed: ClaimedExecution, signal: AbortSignal): Promise<Performed> {
@@ -251,25 +261,26 @@ export class AttemptPool {
 
   /** At its deadline the server ends the attempt; asking to renew makes it do so at once. */
   private armDeadline(claimed: ClaimedExecution): Timer | undefined {
-    const { attemptDeadlineAtMs, handle, expiresAtMs, leaseMs } = claimed
+    const { attemptDeadlineAtMs, expiresAtMs, leaseMs } = claimed
     if (attemptDeadlineAtMs === undefined) return undefined
     // Both times are the server's, so its clock need not agree with ours.
     const leftMs = Math.max(0, attemptDeadlineAtMs - (expiresAtMs - leaseMs))
-    const expire = () => {
-      const attempt = this.running.get(leaseName(claimed))
-      if (attempt === undefined) return
-      this.options.backend.renewMany([handle]).then(([outcome]) => {
-        attempt.cause ??= 'timeOut'
-        if (outcome?.outcome === 'refused') this.lose(attempt, outcome.error)
-        else setTimer(expire, deadlineRetryMs).unref()
-      }, this.options.onError)
-    }
-    return setTimer(expire, leftMs + 1)
+    return setTimer(() => this.expire(leaseName(claimed)), leftMs + 1)
+  }
+
+  private async expire(name: string): Promise<void> {
+    const attempt = this.running.get(name)
+    if (attempt === undefined) return
+    attempt.cause ??= 'timeOut'
+    await this.renew([attempt]).catch(this.options.onError)
+    if (!this.isRunning(attempt) || attempt.settling !== undefined) return
+    attempt.deadline = setTimer(() => this.expire(name), deadlineRetryMs)
   }
 
   private lose(attempt: RunningAttempt, error: EngineError): void {
     attempt.deadline?.clear()
     this.running.delete(leaseName(attempt.claimed))
+    if (attempt.settling !== undefined) return
     attempt.abort.abort(lossReason(attempt.claimed, error, attempt.cause))
   }
 }

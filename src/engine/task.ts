@@ -31,9 +31,12 @@ export interface TaskContext {
   readonly epoch: number
   /**
    * Fires at once when the execution is cancelled or the lease is lost, in whatever process that
-   * was decided, and when the worker stops. Its reason is an EngineError that says who and why:
-   * `execution_cancelled`, `execution_expired`, `execution_skipped`, `attempt_timed_out`,
-   * `lease_revoked`, `lease_expired`, `stale_lease`, `engine_closed`.
+   * was decided, when the worker stops, and when a wait parks the execution, for what of the task
+   * still runs then. It does not fire once the task has ended. Its reason is an EngineError that
+   * says who and why: `execution_cancelled`, `execution_expired`, `execution_skipped`,
+   * `execution_failed` (its lease was lost once too often), `attempt_timed_out`, `lease_revoked`,
+   * `lease_expired`, `stale_lease`, `already_settled`, `execution_not_found` (it was purged),
+   * `execution_not_active` (it is parked, or does not run for another reason), `engine_closed`.
    */
   readonly signal: AbortSignal
   /** Overwrites how far the work is. Throws when the lease is lost. */

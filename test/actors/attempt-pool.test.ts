@@ -201,6 +201,22 @@ describe('the deadline of an attempt', () => {
     expect(backend.calls).toEqual(['renew a', 'renew a', 'complete a'])
   })
 
+  test('that cannot be asked about is asked about again, and fires nothing', async () => {
+    const pool = makePool(1)
+    pool.start(claimed('a', deadline))
+    const timeout = new EngineError('connection_timeout', 'no answer')
+    backend.refusals.set('renew a', timeout)
+    await vi.advanceTimersByTimeAsync(501)
+    backend.refusals.set('renew', timeout)
+    await vi.advanceTimersByTimeAsync(50)
+    expect(faults).toEqual([timeout, timeout])
+    expect(signalOf('a').aborted).toBe(false)
+    backend.refusals.delete('renew')
+    backend.refusals.set('renew a', new EngineError('execution_not_active', 'timed out'))
+    await vi.advanceTimersByTimeAsync(50)
+    expect(signalOf('a').reason).toMatchObject({ code: 'attempt_timed_out' })
+  })
+
   test.each([
     ['it has ended', (_pool: AttemptPool) => end('a')],
     ['it was handed back', (pool: AttemptPool) => pool.handBack()],
@@ -216,6 +232,44 @@ describe('the deadline of an attempt', () => {
     backend.refusals.set('renew a', new EngineError('lease_revoked', 'revoked'))
     await pool.renewAll()
   }
+})
+
+describe('a lease on its way back', () => {
+  test('is no news to code that has ended', async () => {
+    const pool = makePool(1)
+    const answer = gate()
+    backend.holds.set('complete a', answer.passed)
+    pool.start(claimed('a'))
+    await end('a')
+    // Its own completion took the lease; only the answer is missing.
+    backend.refusals.set('renew a', new EngineError('execution_not_active', 'completed'))
+    pool.hear(undefined)
+    await pool.renewAll()
+    await vi.advanceTimersByTimeAsync(leaseMs)
+    pool.loseLapsed()
+    expect(signalOf('a').aborted).toBe(false)
+    answer.open()
+    await pool.idle()
+    expect(backend.calls).toEqual(['complete a', 'renew a'])
+  })
+
+  test('is not handed back a second time, but waited for', async () => {
+    const pool = makePool(1)
+    const answer = gate()
+    backend.holds.set('complete a', answer.passed)
+    pool.start(claimed('a'))
+    await end('a')
+    let isOver = false
+    const over = pool.handBack().then(() => {
+      isOver = true
+    })
+    await vi.advanceTimersByTimeAsync(0)
+    expect(isOver).toBe(false)
+    answer.open()
+    await over
+    expect(backend.calls).toEqual(['complete a'])
+    expect(signalOf('a').aborted).toBe(false)
+  })
 })
 
 describe('handing back', () => {

@@ -10,6 +10,8 @@ export const leaseMs = 3000
 class DirectedBackend {
   readonly calls: string[] = []
   refusals = new Map<string, unknown>()
+  /** What a call waits for before it is answered. */
+  holds = new Map<string, Promise<unknown>>()
 
   readonly complete = (handle: { opaque: string }) => this.note('complete', handle)
   readonly fail = (handle: { opaque: string }) => this.note('fail', handle)
@@ -18,6 +20,8 @@ class DirectedBackend {
 
   readonly renewMany = async (handles: readonly { opaque: string }[]): Promise<RenewOutcome[]> => {
     this.calls.push(`renew ${handles.map(({ opaque }) => opaque).join(' ')}`)
+    const fault = this.refusals.get('renew')
+    if (fault !== undefined) throw fault
     return handles.map(({ opaque }) => {
       const error = this.refusals.get(`renew ${opaque}`)
       if (error instanceof EngineError) return { outcome: 'refused', error }
@@ -27,6 +31,7 @@ class DirectedBackend {
 
   private async note(name: string, { opaque }: { opaque: string }, more = ''): Promise<never> {
     this.calls.push(`${name} ${opaque}${more}`)
+    await this.holds.get(`${name} ${opaque}`)
     const error = this.refusals.get(`${name} ${opaque}`)
     if (error !== undefined) throw error
     return undefined as never
