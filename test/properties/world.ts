@@ -70,8 +70,8 @@ export class World {
   /** Calls that were made before, to be made again much later. */
   readonly calls: Call[] = []
   readonly leaseStems: string[] = []
-  /** Ids of suspensions and of operators' resumptions, signals that were sent, rows of pages. */
-  readonly suspensions: string[] = []
+  /** Suspensions, ids of operators' resumptions, signals that were sent, rows of pages. */
+  readonly suspensions: Arguments<'execution.suspend'>[] = []
   readonly resumeIds: string[] = []
   readonly deliveries: Arguments<'signal.deliver'>[] = []
   readonly suspendedRows: SuspendedRow[] = []
@@ -172,7 +172,7 @@ export class World {
     this.records = records
     this.dump = dump
     this.calls.push(call)
-    if (call.name === 'execution.suspend') this.suspensions.push(call.args.suspension)
+    if (call.name === 'execution.suspend') this.suspensions.push(call.args)
     if (call.name === 'execution.resume') this.resumeIds.push(call.args.resume_id)
     if (call.name === 'signal.deliver') this.deliveries.push(call.args)
     if ('executions' in answer && call.name === 'partition.suspended') {

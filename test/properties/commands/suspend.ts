@@ -119,6 +119,8 @@ function suspending(
   items: readonly string[],
 ): Suspend {
   const earlier = world.suspensions.at(-1)
+  // A backend makes the id from the lease: no other one of the execution comes with it.
+  const isFree = earlier?.id !== fence.id || earlier.epoch === fence.epoch
   return {
     ...fence,
     digest: digestOf(`s${choices.below(3)}`),
@@ -127,7 +129,9 @@ function suspending(
     behaviour: choices.one(timeoutBehaviours),
     condition: someCondition(choices, items.length),
     suspension:
-      earlier !== undefined && choices.rarely(16) ? earlier : digestOf(world.fresh('wait')),
+      earlier !== undefined && isFree && choices.rarely(16)
+        ? earlier.suspension
+        : digestOf(world.fresh('wait')),
     resume_delay_ms: choices.optional([0, 1, 300], 4),
     reason: choices.one(['waiting_for_signal', 'ü']),
     requested_by: 'worker',
