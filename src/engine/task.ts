@@ -159,7 +159,10 @@ export interface ExecutionOptions {
   readonly attemptTimeout?: Duration
   /** How long the execution may take in all, from its submission. */
   readonly deadline?: Duration
-  /** How long the ended execution is kept. @defaultValue '1d' */
+  /**
+   * How long the ended execution is kept. One in a flow is kept for as long as its flow, whatever
+   * it says itself, unless it is the root of one that says nothing. @defaultValue '1d'
+   */
   readonly retention?: Duration | 'forever'
   /** What a worker must offer to be given this work. */
   readonly capabilities?: readonly string[]
