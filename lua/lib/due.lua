@@ -11,6 +11,7 @@ local lease = require("lib.lease")
 local limit = require("lib.limit")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
+local quarantine = require("lib.quarantine")
 local record = require("lib.record")
 local resume = require("lib.resume")
 local retry = require("lib.retry")
@@ -124,11 +125,11 @@ local function promote_from(key, now_ms, count)
     redis.call("ZRANGEBYSCORE", key, "-inf", string.format("%.0f", now_ms), "LIMIT", 0, count)
   for _, id in ipairs(ids) do
     local bucket = limit.bucket_of_row(id)
-    local x = bucket == nil and record.load(id)
+    local x = bucket == nil and quarantine.load(id)
     if bucket ~= nil then
       admission.open(bucket, now_ms)
     elseif x == nil then
-      redis.call("ZREM", key, id)
+      pending.remove_row(key, id)
     else
       due.apply(x, now_ms)
     end

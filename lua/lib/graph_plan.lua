@@ -43,8 +43,11 @@ end
 local function take_parent(plan, arg, now_ms)
   if not arg.parent then
     return
-  elseif not (arg.attempt and arg.lease_id and arg.epoch) then
-    return invalid("lease_id", "is missing")
+  end
+  for _, name in ipairs({ "attempt", "lease_id", "epoch" }) do
+    if not arg[name] then
+      return invalid(name, "is missing")
+    end
   end
   local held =
     { id = arg.parent, attempt = arg.attempt, lease_id = arg.lease_id, epoch = arg.epoch }

@@ -73,15 +73,26 @@ local function ring_of(x)
   return (x.f.capabilities or "") .. "|"
 end
 
+-- Takes a row out of the queue of a key, by the name of the queue; an empty key stands for the work
+-- without any.
+function transition.leave_turns(queue, share, id)
+  if share == "" then
+    pending.remove_row(keys.queue(queue), id)
+    return
+  end
+  local _, is_over = turns.remove(queue, share, id)
+  if is_over then
+    local lane, capabilities = queue:match("^ready:([^|]*)|?(.*)$")
+    redis.call("SREM", keys.routes(lane), capabilities .. "|")
+  end
+end
+
 -- Ready work of a key stands in a queue in which the keys of its route take turns.
 local function leave(x, index)
   if x.f.share == nil or index ~= "ready" then
     pending.remove_row(index_key(index, x), x.id)
-    return
-  end
-  local _, is_over = turns.remove(queue_of(x), x.f.share, x.id)
-  if is_over then
-    redis.call("SREM", keys.routes(x.f.lane), ring_of(x))
+  else
+    transition.leave_turns(queue_of(x), x.f.share, x.id)
   end
 end
 

@@ -13,6 +13,7 @@ local lease = require("lib.lease")
 local limits = require("generated.limits")
 local op = require("lib.op")
 local pending = require("lib.pending")
+local quarantine = require("lib.quarantine")
 local record = require("lib.record")
 local transition = require("lib.transition")
 local turns = require("lib.turns")
@@ -193,30 +194,50 @@ local function is_free(x, now_ms)
   return x.f.limit == nil or admission.acquire(x, now_ms)
 end
 
--- Gives the best of these to the worker. Returns how many it could not have: what ends because its
--- time is over, and what is put aside.
-local function grant(ids, known, rows, arg, now_ms, now_us)
+-- Takes the row of one that is gone, or cannot be read, out of wherever it was found.
+local function take_away(id, from, candidate)
+  for _, key in ipairs(from.keys) do
+    pending.remove_row(key, id)
+  end
+  if candidate ~= nil and candidate.share ~= nil then
+    transition.leave_turns(candidate.turns, candidate.share, id)
+  end
+end
+
+-- Gives the work to the worker if it can have it: not what ends because its time is over, nor what
+-- is put aside.
+local function try(x, candidate, rows, arg, now_ms, now_us)
+  -- A deadline may have passed while it waited.
+  if due.apply(x, now_ms) then
+    return false
+  elseif transition.accepts(x, "claim") then
+    if not is_free(x, now_ms) then
+      return false
+    end
+    lease.grant(x, arg.lease_id .. "." .. digits.of(#rows + 1), arg, now_ms, now_us)
+    rows[#rows + 1] = lease.claimed_row(x)
+    if candidate ~= nil and candidate.share ~= nil then
+      turns.took(candidate.turns, candidate.share)
+    end
+  end
+  return true
+end
+
+-- Gives the best of these to the worker. Returns how many it could not have.
+local function grant(from, rows, arg, now_ms, now_us)
   local dropped = 0
+  local ids, known = candidates(from, arg.count - #rows)
   for position, id in ipairs(ids) do
     if #rows == arg.count then
       break
     end
-    local x = record.load(id)
-    if x.f.grant_until == nil then
-      -- A deadline may have passed while it waited.
-      if due.apply(x, now_ms) then
-        dropped = dropped + 1
-      elseif transition.accepts(x, "claim") then
-        if is_free(x, now_ms) then
-          lease.grant(x, arg.lease_id .. "." .. digits.of(#rows + 1), arg, now_ms, now_us)
-          rows[#rows + 1] = lease.claimed_row(x)
-          if known ~= nil and known[position].share ~= nil then
-            turns.took(known[position].turns, known[position].share)
-          end
-        else
-          dropped = dropped + 1
-        end
-      end
+    local candidate = known and known[position]
+    local x = quarantine.load(id)
+    if x == nil then
+      take_away(id, from, candidate)
+      dropped = dropped + 1
+    elseif x.f.grant_until == nil and not try(x, candidate, rows, arg, now_ms, now_us) then
+      dropped = dropped + 1
     end
   end
   return dropped
@@ -229,9 +250,7 @@ local function take(arg, now_ms, now_us)
   repeat
     units = backlog.run(now_ms, units)
     admission.run(now_ms)
-    local from = sources(arg)
-    local ids, known = candidates(from, arg.count - #rows)
-    local dropped_now = grant(ids, known, rows, arg, now_ms, now_us)
+    local dropped_now = grant(sources(arg), rows, arg, now_ms, now_us)
     dropped = dropped + dropped_now
   until #rows == arg.count or dropped_now == 0 or dropped >= limits.withheld_per_call
   return rows, dropped >= limits.withheld_per_call

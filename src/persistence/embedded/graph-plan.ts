@@ -88,9 +88,9 @@ class Planner {
   private takeParent(): Refusal | undefined {
     const { parent: id, attempt, lease_id, epoch, flow } = this.args
     if (id === undefined) return undefined
-    if (attempt === undefined || lease_id === undefined || epoch === undefined) {
-      return invalid('lease_id', 'is missing')
-    }
+    if (attempt === undefined) return invalid('attempt', 'is missing')
+    if (lease_id === undefined) return invalid('lease_id', 'is missing')
+    if (epoch === undefined) return invalid('epoch', 'is missing')
     const checked = checkFence(this.call, { id, attempt, lease_id, epoch })
     if ('refusal' in checked) return checked.refusal
     const { x } = checked

@@ -1,8 +1,14 @@
 // Damaged executions on a server, field by field and as a whole: told, and never guessed at.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { EngineBackend } from '../../../src/persistence/backend.ts'
 import { brokenRecords, corrupt, localOf, storedField, useDamage } from '../../support/damage.ts'
-import { describeOne, submit, submitAndClaim } from '../../support/executions.ts'
+import {
+  claimAll,
+  claimIds,
+  describeOne,
+  submit,
+  submitAndClaim,
+} from '../../support/executions.ts'
 import { useServer } from '../../support/valkey-server.ts'
 
 const at = useServer()
@@ -84,6 +90,47 @@ describe('A damaged execution', () => {
     await damage(key, 'ended_at')
     await corrupt(backend.describeExecution(executionId), key, 'ended_at')
     await corrupt(backend.replayExecution(executionId), key, 'ended_at')
+  })
+
+  const places: readonly [where: string, options: object, claim: object][] = [
+    ['of its lane', {}, {}],
+    ['of its key', { fairnessKey: 'a' }, {}],
+    ['of its capabilities', { capabilities: ['gpu'] }, { capabilities: ['gpu'] }],
+  ]
+  test.each(places)('at the head %s holds up no other work, and comes back', async (...place) => {
+    const [, options, claim] = place
+    const { backend, damage } = await open()
+    const bad = await submit(backend, { ...options, priority: 9 })
+    const good = [await submit(backend, options), await submit(backend, options)]
+    const key = `x:${localOf(bad)}`
+    await damage(key, 'created_at', '-1')
+    expect(await claimIds(backend, { ...claim, count: 1 })).toEqual(good.slice(0, 1))
+    expect(await claimIds(backend, { ...claim, count: 9 })).toEqual(good.slice(1))
+    const { stuck, why } = await backend.drain(0, { again: true })
+    expect([stuck, why]).toEqual([1, `${key} created_at is no whole number`])
+    await damage(key, 'created_at', '5')
+    expect(await claimIds(backend, claim)).toEqual([])
+    expect(await backend.drain(0, { again: true })).toMatchObject({ stuck: 0 })
+    expect(await claimIds(backend, claim)).toEqual([bad])
+  })
+
+  test('whose lease runs out holds up nothing of its partition', async () => {
+    const { backend, damage } = await open()
+    const lease = { lane: 'short', leaseMs: 1000 }
+    const [bad, other] = [
+      await submitAndClaim(backend, { lane: 'short' }, lease),
+      await submitAndClaim(backend, { lane: 'short' }, lease),
+    ]
+    const key = `x:${localOf(bad.executionId)}`
+    await damage(key, 'expires_at', '-1')
+    await vi.waitFor(async () => {
+      const [again] = await claimAll(backend, { lane: 'short' })
+      expect(again?.executionId).toBe(other.executionId)
+    }, 5000)
+    expect(await backend.drain(0)).toMatchObject({ stuck: 1 })
+    await damage(key, 'expires_at', '5')
+    await backend.drain(0, { again: true })
+    expect(await claimIds(backend, { lane: 'short' })).toEqual([bad.executionId])
   })
 
   test('is told when its record is not whole, and stays as it is', async () => {
