@@ -148,13 +148,13 @@ export function suspend(choices: Choices, world: World): Step[] {
   return withKey(choices, world, one({ name: 'execution.suspend', args }))
 }
 
-/** Signals to some of the waitpoints, in any order. */
+/** Signals to some of the waitpoints, in any order, and now and then one of them again. */
 function deliveries(choices: Choices, world: World, points: readonly Target[], most: number) {
-  const count = choices.below(most + 1)
-  return Array.from({ length: points.length === 0 ? 0 : count }, (): Step => {
-    const point = choices.one(points)
-    return { step: 'call', call: deliveryTo(choices, world, point) }
-  })
+  const count = points.length === 0 ? 0 : choices.below(most + 1)
+  return Array.from({ length: count }, (): Step[] => {
+    const call = deliveryTo(choices, world, choices.one(points))
+    return [{ step: 'call', call }, ...(choices.rarely(6) ? [{ step: 'again' } as const] : [])]
+  }).flat()
 }
 
 /**
