@@ -12,16 +12,22 @@ local flow = {}
 
 local states = { open = true, completed = true, failed = true, cancelled = true }
 
+-- A flow that need not be there: nothing of it is stored before `create`.
+function flow.open(id)
+  local h = hashes.open(keys.flow(id))
+  h.id = id
+  return h
+end
+
 -- The flow, or nil when there is none.
 function flow.load(id)
-  local h = hashes.open(keys.flow(id))
+  local h = flow.open(id)
   local state = hashes.get(h, "state")
   if state == nil then
     return nil
   elseif not states[state] then
     corruption.tell(h.key, "state", "is unknown")
   end
-  h.id = id
   return h
 end
 
@@ -35,14 +41,17 @@ function flow.of(x)
   return h
 end
 
--- A flow that is not there: nothing of it is stored before `create`.
-function flow.absent(id)
-  local h = hashes.open(keys.flow(id))
-  h.id = id
-  return h
-end
-
 local wishes = { "kind", "failure", "completion", "root", "retention_ms" }
+
+-- Whether a caller says anything of how a flow begins.
+function flow.is_told(arg)
+  for _, name in ipairs(wishes) do
+    if arg[name] then
+      return true
+    end
+  end
+  return arg.tags ~= false
+end
 
 -- The first of a caller's wishes that the flow does not fulfil, or nil.
 function flow.differs(h, arg)

@@ -92,10 +92,7 @@ local function add_edges(plan, now_ms)
     local g = group.load(edge.downstream)
     group.link(g, edge.upstream, edge.kind:sub(1, 1), edge.name or "", now_ms)
     local added = group.edge(g, edge.upstream)
-    local vote = dependents.vote_now(added.kind, plan.found[edge.upstream])
-    if vote ~= "u" then
-      group.cast(g, added, vote)
-    end
+    group.cast(g, added, dependents.vote_now(added.kind, plan.found[edge.upstream]))
   end
   hashes.add(plan.flow, "edges", #plan.edges)
 end

@@ -16,16 +16,12 @@ local function invalid(argument, why)
   return op.refuse("invalid_input", { argument = argument, why = why })
 end
 
-local beginnings = { "failure", "completion", "root", "retention_ms", "tags" }
-
 -- The flow that grows: one that is there, or, if its kind is told, one that begins with this.
 local function take_flow(plan, arg)
   local h = flow.load(arg.flow)
   if not arg.kind then
-    for _, name in ipairs(beginnings) do
-      if arg[name] then
-        return invalid("kind", "is missing")
-      end
+    if flow.is_told(arg) then
+      return invalid("kind", "is missing")
     end
     plan.flow = h
     return h == nil and op.refuse("flow_not_found", { flow = arg.flow }) or nil
@@ -36,7 +32,7 @@ local function take_flow(plan, arg)
   if differing then
     return op.refuse("flow_differs", { argument = differing, flow = arg.flow })
   end
-  plan.begins, plan.flow = h == nil, h or flow.absent(arg.flow)
+  plan.begins, plan.flow = h == nil, h or flow.open(arg.flow)
 end
 
 -- The running parent that adds work under its lease, if one does.

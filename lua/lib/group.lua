@@ -119,24 +119,18 @@ function group.become_parent(g)
   hashes.set(g, "collect", "all")
 end
 
--- Keeps the vote of an edge that had none, and counts it where it has a say.
+-- Keeps the vote of an edge, and counts it for the one before where it has a say.
 function group.cast(g, edge, vote)
-  if tonumber(edge.inbound) >= hashes.number(g, "children_from") then
-    hashes.add(g, vote, 1)
-  end
-  edge.vote = vote
-  save_edge(g, edge)
-end
-
--- Keeps another vote of an edge, and counts it for the one before.
-function group.recast(g, edge, vote)
   if edge.vote == vote then
     return
-  elseif edge.vote ~= "u" then
-    hashes.add(g, edge.vote, -1)
   end
-  if vote ~= "u" then
-    hashes.add(g, vote, 1)
+  if tonumber(edge.inbound) >= hashes.number(g, "children_from") then
+    if edge.vote ~= "u" then
+      hashes.add(g, edge.vote, -1)
+    end
+    if vote ~= "u" then
+      hashes.add(g, vote, 1)
+    end
   end
   edge.vote = vote
   save_edge(g, edge)

@@ -14,17 +14,17 @@ local function read(id)
   return x
 end
 
--- Returns the execution, and whether it or its flow is damaged: its row is to be taken away then.
--- Work that is stuck tells of it, and puts the row back once it can be read.
+-- Returns the execution, or nil when it is gone, or it or its flow is damaged: its row is to be
+-- taken away then. Work that is stuck tells of damage, and puts the row back once it can be read.
 function quarantine.load(id)
   local ok, x = pcall(read, id)
   if ok then
-    return x, false
+    return x
   elseif type(x) ~= "table" or x.corrupt == nil then
     error(x, 0)
   end
   backlog.push("restore " .. id)
-  return nil, true
+  return nil
 end
 
 -- restore <execution>: puts it back into its index, if it can be read again.

@@ -164,7 +164,7 @@ local function take_back(x, upstream, now_ms)
   local is_parent = hashes.get(g, "dynamic") ~= nil or hashes.get(g, "later_round") ~= nil
   if hashes.get(g, "state") == "pending" and not is_parent then
     local edge = group.edge(g, upstream.id)
-    group.recast(g, edge, dependents.vote_now(edge.kind, upstream))
+    group.cast(g, edge, dependents.vote_now(edge.kind, upstream))
     dependents.settle(g, now_ms)
   end
 end

@@ -2,6 +2,8 @@
 --
 -- What an operation writes here counts for the later ones of its call at once; the server has it
 -- when the call ends. Lists, hashes and sets do not pass through here, nor do large inputs.
+local bulk = require("lib.bulk")
+
 local values = {}
 
 -- key → its value as this call sees it; false when there is none.
@@ -23,13 +25,10 @@ function values.read(key)
   return value
 end
 
--- A server call takes a limited number of values at once.
-local values_max = 2000
-
 -- Reads those of the first `count` keys that are not known yet, with one command.
 function values.prefetch(names, count)
   local wanted, wants = {}, 0
-  for position = 1, math.min(count, values_max) do
+  for position = 1, math.min(count, bulk.values_max) do
     local key = names[position]
     if known[key] == nil then
       wants = wants + 1
@@ -54,12 +53,6 @@ function values.remove(key)
   values.write(key, false)
 end
 
-local function send(command, list, count)
-  for first = 1, count, values_max do
-    redis.call(command, unpack(list, first, math.min(first + values_max - 1, count)))
-  end
-end
-
 function values.flush()
   local written, removed, writes, removes = {}, {}, 0, 0
   for position = 1, changes do
@@ -73,8 +66,8 @@ function values.flush()
       removed[removes] = key
     end
   end
-  send("MSET", written, writes)
-  send("DEL", removed, removes)
+  bulk.send_keys("MSET", written, writes)
+  bulk.send_keys("DEL", removed, removes)
 end
 
 return values

@@ -120,28 +120,29 @@ export class Flow {
     const flowId = this.id
     const changes = graphChanges(await this.planned(flowId))
     for (const change of changes) backend.checkGraph(flowId, change)
-    return held(flowId, await this.store(this.spec(flowId, root), changes))
+    return held(flowId, await this.store(flowId, this.spec(flowId, root), changes))
   }
 
   /** Returns whether the flow was there before. */
   private async store(
-    spec: FlowSpec & { readonly flowId: FlowId },
+    flowId: FlowId,
+    spec: FlowSpec,
     [first, ...rest]: readonly GraphChange[],
   ): Promise<boolean> {
     const { backend } = this.parts
     let wasThere = true
     try {
       wasThere = (await backend.createFlow(spec, first)).outcome === 'exists'
-      for (const change of rest) await backend.applyGraph(spec.flowId, change)
+      for (const change of rest) await backend.applyGraph(flowId, change)
     } catch (error) {
       // It failed or was cancelled before all of it was there: its run tells so.
       const isOver = isEngineError(error, 'flow_ended')
-      if (!isOver || (await backend.describeFlow(spec.flowId))?.sealed !== false) throw error
+      if (!isOver || (await backend.describeFlow(flowId))?.sealed !== false) throw error
     }
     return wasThere
   }
 
-  private spec(flowId: FlowId, root: FlowNode | undefined): FlowSpec & { readonly flowId: FlowId } {
+  private spec(flowId: FlowId, root: FlowNode | undefined): FlowSpec {
     const { failure, retention, tags } = this.options
     const { kind } = this
     const { retentionMs } = storedPolicies(retention === undefined ? {} : { retention })

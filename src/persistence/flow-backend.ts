@@ -125,16 +125,16 @@ export class FlowBackend extends OperationCaller implements FlowOperations, Flow
   }
 
   checkGraph(flowId: FlowId, change: GraphChange): void {
-    checkArguments('flow.apply', { ...graphArguments(this.store.kind, flowId, change, {}) })
+    checkArguments('flow.apply', { ...graphArguments(this.store.kind, flowId, change) })
   }
 
   async applyGraph(flowId: FlowId, change: GraphChange): Promise<GraphOutcome> {
     const { local } = parseExecutionId(flowId)
-    const { created: _, state, ...answer } = await this.change(flowId, change, {})
+    const { created: _, state, ...answer } = await this.change(flowId, change)
     return { ...answer, state: readFlowState(local, state) }
   }
 
-  private async change(flowId: FlowId, change: GraphChange, begin: Beginning) {
+  private async change(flowId: FlowId, change: GraphChange, begin?: Beginning) {
     const { partition } = parseExecutionId(flowId)
     const args = graphArguments(this.store.kind, flowId, change, begin)
     await this.attachBudgets(partition, args.members)

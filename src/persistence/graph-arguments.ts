@@ -42,7 +42,7 @@ export function graphArguments(
   storeKind: Store['kind'],
   flowId: FlowId,
   change: GraphChange,
-  begin: Beginning,
+  begin: Beginning = {},
 ): Arguments<'flow.apply'> {
   const { partition, local } = parseExecutionId(flowId)
   const inFlow = (id: ExecutionId) => localIn(partition, id)

@@ -206,19 +206,19 @@ end
 
 -- Gives the work to the worker if it can have it: not what ends because its time is over, nor what
 -- is put aside.
-local function try(x, candidate, rows, arg, now_ms, now_us)
+local function try_grant(x, candidate, rows, arg, now_ms, now_us)
   -- A deadline may have passed while it waited.
   if due.apply(x, now_ms) then
     return false
-  elseif transition.accepts(x, "claim") then
-    if not is_free(x, now_ms) then
-      return false
-    end
-    lease.grant(x, arg.lease_id .. "." .. digits.of(#rows + 1), arg, now_ms, now_us)
-    rows[#rows + 1] = lease.claimed_row(x)
-    if candidate ~= nil and candidate.share ~= nil then
-      turns.took(candidate.turns, candidate.share)
-    end
+  elseif not transition.accepts(x, "claim") then
+    return true
+  elseif not is_free(x, now_ms) then
+    return false
+  end
+  lease.grant(x, arg.lease_id .. "." .. digits.of(#rows + 1), arg, now_ms, now_us)
+  rows[#rows + 1] = lease.claimed_row(x)
+  if candidate ~= nil and candidate.share ~= nil then
+    turns.took(candidate.turns, candidate.share)
   end
   return true
 end
@@ -236,7 +236,7 @@ local function grant(from, rows, arg, now_ms, now_us)
     if x == nil then
       take_away(id, from, candidate)
       dropped = dropped + 1
-    elseif x.f.grant_until == nil and not try(x, candidate, rows, arg, now_ms, now_us) then
+    elseif x.f.grant_until == nil and not try_grant(x, candidate, rows, arg, now_ms, now_us) then
       dropped = dropped + 1
     end
   end

@@ -77,14 +77,13 @@ export function walk(
   position: number,
   act: (id: string) => number | undefined,
 ): number {
-  const from = Number(words[position])
-  let place = from
+  // As it is now: `act` may add to it.
+  const { length } = ids
+  let place = Number(words[position])
   let used = 0
-  // What `act` adds to the list comes later.
-  const end = Math.min(ids.length, from + limits.graphChunk)
-  const hasMore = ids.length > end
+  const end = Math.min(length, place + limits.graphChunk)
   for (; place < end && used < limits.graphChunk; place++) used += act(ids[place] ?? '') ?? 1
-  if (hasMore || place < end) {
+  if (place < length) {
     call.backlog.push(words.map((word, at) => (at === position ? place : word)).join(' '))
   }
   return used

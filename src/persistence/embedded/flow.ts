@@ -35,6 +35,11 @@ const wishes = ['kind', 'failure', 'completion', 'root', 'retention_ms'] as cons
 
 type Beginning = Pick<Arguments<'flow.apply'>, (typeof wishes)[number] | 'tags'>
 
+/** Whether a caller says anything of how a flow begins. */
+export function isTold(args: Beginning): boolean {
+  return args.tags !== undefined || wishes.some((name) => args[name] !== undefined)
+}
+
 /** The first of a caller's wishes that the flow does not fulfil, if any. */
 export function differing(
   { keyspace }: CallContext,

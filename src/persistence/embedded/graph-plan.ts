@@ -5,7 +5,7 @@ import type { EdgePart, JoinPart, MemberPart } from '../generated/operations.ts'
 import { type CallContext, refuse } from './call-context.ts'
 import { denierOfChildren } from './exhaustion.ts'
 import { checkFence } from './fence.ts'
-import { absentFlow, differing, type Flow, flowState, loadFlow } from './flow.ts'
+import { absentFlow, differing, type Flow, flowState, isTold, loadFlow } from './flow.ts'
 import { ranksOf } from './graph-order.ts'
 import { edgeOf, type Group, loadGroup } from './group.ts'
 import type { Execution } from './record.ts'
@@ -246,15 +246,12 @@ function differs({ hash }: Group, join: JoinPart): boolean {
   })
 }
 
-const beginnings = ['failure', 'completion', 'root', 'retention_ms', 'tags'] as const
-
 /** For the flow that grows: one that is there, or, if its kind is told, one that begins. */
 function emptyPlan(call: CallContext, args: Apply): GraphPlan | Refusal {
   const { flow: id, kind, completion, root } = args
   const flow = loadFlow(call, id)
   if (kind === undefined) {
-    const isTold = beginnings.some((name) => args[name] !== undefined)
-    if (isTold) return invalid('kind', 'is missing')
+    if (isTold(args)) return invalid('kind', 'is missing')
     if (flow === undefined) return refuse('flow_not_found', { flow: id })
   } else if (completion === 'root' && root === undefined) {
     return invalid('root', 'is missing')

@@ -148,17 +148,13 @@ export function becomeParent({ hash, stored }: Group): void {
   hash.set('collect', 'all')
 }
 
-/** Keeps the vote of an edge that had none, and counts it where it has a say. */
+/** Keeps the vote of an edge, and counts it for the one before where it has a say. */
 export function castVote(group: Group, edge: Edge, vote: Vote): void {
-  saveEdge(group, { ...edge, vote })
-  if (edge.inbound >= group.hash.number('children_from')) group.hash.add(vote, 1)
-}
-
-/** Keeps another vote of an edge, and counts it for the one before. */
-export function recastVote(group: Group, edge: Edge, vote: Vote): void {
   if (edge.vote === vote) return
-  if (edge.vote !== 'u') group.hash.add(edge.vote, -1)
-  if (vote !== 'u') group.hash.add(vote, 1)
+  if (edge.inbound >= group.hash.number('children_from')) {
+    if (edge.vote !== 'u') group.hash.add(edge.vote, -1)
+    if (vote !== 'u') group.hash.add(vote, 1)
+  }
   saveEdge(group, { ...edge, vote })
 }
 

@@ -7,10 +7,10 @@ import { flowOf, flowState, reopenFlow } from './flow.ts'
 import { gateFacts } from './gates.ts'
 import {
   type Counts,
+  castVote,
   type Group,
   groupOf,
   judge,
-  recastVote,
   requireEdge,
   restoreGroup,
   type Verdict,
@@ -174,7 +174,7 @@ function takeBack(call: CallContext, x: Execution, upstream: StoredExecution): v
   const isParent = hash.get('dynamic') !== undefined || hash.get('later_round') !== undefined
   if (hash.get('state') !== 'pending' || isParent) return
   const edge = requireEdge(group, upstream.id)
-  recastVote(group, edge, voteNow(edge.kind, upstream))
+  castVote(group, edge, voteNow(edge.kind, upstream))
   settleGroup(call, group)
 }
 

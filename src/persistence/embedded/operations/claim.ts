@@ -161,30 +161,38 @@ function isFree(call: CallContext, x: Execution): boolean {
 }
 
 /**
- * Gives the best of these to the worker. Returns how many it could not have: what ends because its
- * time is over, and what is put aside.
+ * Gives the work to the worker if it can have it: not what ends because its time is over, nor what
+ * is put aside.
  */
+function tryGrant(
+  call: CallContext,
+  { member, queue, share }: Candidate,
+  rows: ClaimedRow[],
+  args: Claim,
+): boolean {
+  const x = call.keyspace.load(member)
+  if (x === undefined) return true
+  // A deadline may have passed while it waited.
+  if (applyDue(call, x)) return false
+  if (!accepts(x, 'claim')) return true
+  if (!isFree(call, x)) return false
+  grantLease(call, x, `${args.lease_id}.${rows.length + 1}`, args)
+  rows.push(claimedRow(x.stored))
+  if (queue !== undefined && share !== undefined) call.keyspace.turns.took(queue, share)
+  return true
+}
+
+/** Gives the best of these to the worker. Returns how many it could not have. */
 function grant(
   call: CallContext,
   found: readonly Candidate[],
   rows: ClaimedRow[],
   args: Claim,
 ): number {
-  const { keyspace } = call
   let dropped = 0
-  for (const { member, queue, share } of found) {
+  for (const candidate of found) {
     if (rows.length === args.count) break
-    const x = keyspace.load(member)
-    if (x === undefined) continue
-    // A deadline may have passed while it waited.
-    if (applyDue(call, x)) dropped += 1
-    else if (accepts(x, 'claim')) {
-      if (isFree(call, x)) {
-        grantLease(call, x, `${args.lease_id}.${rows.length + 1}`, args)
-        rows.push(claimedRow(x.stored))
-        if (queue !== undefined && share !== undefined) keyspace.turns.took(queue, share)
-      } else dropped += 1
-    }
+    if (!tryGrant(call, candidate, rows, args)) dropped += 1
   }
   return dropped
 }
