@@ -100,6 +100,17 @@ export function describeFlowCancel(open: Open): void {
       await refusal(backend.applyGraph(flow.flowId, late), 'flow_ended')
     })
 
+    it('cancels a parent that then waits, whatever came of its children', async () => {
+      const { backend } = await open()
+      const flow = await startFlow(backend, { nodes: ['a'], finish: false })
+      const { handle: parent } = (await flow.claim()).get('a') ?? expect.fail('it cannot run')
+      const change = { members: [flow.member('child')], edges: [flow.edge('child>a')], parent }
+      await backend.applyGraph(flow.flowId, change)
+      await backend.cancelFlow(flow.flowId, 'cancel_pending', 'no_wait', 'enough')
+      await backend.waitChildren(parent, { policy: 'all', collect: 'first', impossible: 'fail' })
+      expect(await flow.states('a', 'child')).toEqual({ a: 'cancelled', child: 'cancelled' })
+    })
+
     it('under cancel_pending lets the running end, but never retries them', async () => {
       const { backend } = await open()
       const flow = await startFlow(backend, {

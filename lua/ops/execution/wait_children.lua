@@ -1,6 +1,7 @@
 -- Park the execution until its children have ended, or hand it back at once when they have.
 local fence = require("lib.fence")
 local finish = require("lib.finish")
+local flow = require("lib.flow")
 local gates = require("lib.gates")
 local group = require("lib.group")
 local hashes = require("lib.hashes")
@@ -113,7 +114,8 @@ return op.define({
     park(x, now_ms)
     record.set(x, "deps", (verdict == "pending" or verdict == "failed") and 1 or nil)
     transition.apply(x, "waitChildren", gates.facts(x, now_ms))
-    if verdict == "failed" then
+    -- Whether its children or the cascade end it must not depend on who comes first.
+    if verdict == "failed" and not flow.dooms(flow.of(x), x) then
       transition.apply(x, "dependencyFailed", {})
       fence.settle(x, "wait_children", arg.digest, x.f.state)
       finish.commit(x, "dependency_failed", nil, now_ms)

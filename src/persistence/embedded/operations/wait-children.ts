@@ -4,6 +4,7 @@ import type { Answer, Arguments } from '../../contract.ts'
 import { type CallContext, refuse } from '../call-context.ts'
 import { checkSettle, settle } from '../fence.ts'
 import { finish } from '../finish.ts'
+import { flowOf, isDoomed } from '../flow.ts'
 import { gateFacts } from '../gates.ts'
 import { type Group, groupOf, judge, nextRound, type Verdict } from '../group.ts'
 import type { Execution } from '../record.ts'
@@ -83,10 +84,12 @@ export function waitChildren(call: CallContext, args: Wait): Answer<'execution.w
   park(call, x)
   x.f.deps = verdict === 'pending' || verdict === 'failed' ? 1 : undefined
   applyEvent(x, 'waitChildren', gateFacts(call, x) as ReadonlySet<Fact>)
-  if (verdict === 'failed') applyEvent(x, 'dependencyFailed')
+  // Whether its children or the cascade end it must not depend on who comes first.
+  const fails = verdict === 'failed' && !isDoomed(flowOf(call, x), x)
+  if (fails) applyEvent(x, 'dependencyFailed')
   const { state } = x.f
   settle(x, 'wait_children', args.digest, state)
-  if (verdict === 'failed') finish(call, x, 'dependency_failed', undefined)
+  if (fails) finish(call, x, 'dependency_failed', undefined)
   else commit(call, x)
   return { outcome: 'waiting', state, replayed: false }
 }
