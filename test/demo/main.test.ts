@@ -1,6 +1,6 @@
 // The demo as people run it: a process of its own, killed, stopped and started again.
 
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { isFaulty } from '../../demo/fault.ts'
@@ -20,6 +20,11 @@ const figures = {
   executions: { completed: packageCount, failed: 0, cancelled: 0, expired: 0, skipped: 0 },
   attempts,
   steps: 0,
+}
+
+async function declare(name: string, fields: object): Promise<void> {
+  const path = join(demo.place, 'tree/node_modules', name, 'package.json')
+  await writeFile(path, JSON.stringify({ name, version: '1.0.0', ...fields }))
 }
 
 describe('the demo', () => {
@@ -69,9 +74,13 @@ describe('the demo', () => {
   })
 
   it('fails when a package could not be audited', async () => {
-    const run = demo.run(...here, '--pace', '400', '--json')
-    await run.said(inTheMiddle)
+    // Cannot be audited before the package that it depends on, and that waits for an answer.
+    await declare('package-8', {})
+    await declare('package-9', { license: 'MIT', dependencies: { 'package-8': '*' } })
+    const run = demo.run(...here, '--json')
+    const [link] = /http\S+$/m.exec(await run.said(/Everything else is done: 1 package/)) ?? []
     await rm(join(demo.place, 'tree/node_modules/package-9'), { recursive: true })
+    await fetch(`${link}`, { method: 'POST' })
     const { status, stdout, stderr } = await run.ended
     expect(status).toBe(1)
     expect(JSON.parse(stdout).executions).toMatchObject({ completed: 59, failed: 1 })
