@@ -128,6 +128,7 @@ function scalarLimits(): Readonly<Record<string, number>> {
     usage_log_max: counts.usageLogMax,
     unsettled_usage_max: counts.unsettledUsageMax,
     usage_resend_ms: counts.usageResendMs,
+    ledger_keep_ms: counts.ledgerKeepMs,
   }
 }
 

@@ -198,6 +198,8 @@ export const counts = {
   unsettledUsageMax: 256,
   /** After so long without an answer a report is sent to its budget again. */
   usageResendMs: 2000,
+  /** For so long after its last report, a budget at least knows what an execution used of it. */
+  ledgerKeepMs: 7 * 86_400_000,
   /** Tails that wait at the same time, per backend. */
   tailsMax: 64,
 } as const

@@ -111,6 +111,7 @@ return {
   usage_log_max = 1000,
   unsettled_usage_max = 256,
   usage_resend_ms = 2000,
+  ledger_keep_ms = 604800000,
   failure_classes = { transient = "t", permanent = "p", infra_crash = "i", timeout = "o", cancelled = "c" },
   lane_states = { active = true, paused = true, draining = true },
   timeout_behaviours = { fail = true, cancel = true, expire = true, auto_resume = true, auto_resume_with_signal = true, escalate = true },

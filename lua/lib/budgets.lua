@@ -4,6 +4,7 @@
 -- "u:" what was used, "r:" what is reserved. `holds:` keeps its reservations.
 local amounts = require("lib.amounts")
 local keys = require("lib.keys")
+local ledger_parts = require("lib.ledger_parts")
 local limits = require("generated.limits")
 local op = require("lib.op")
 local pending = require("lib.pending")
@@ -61,6 +62,7 @@ function budgets.commit(b, now_ms)
   fields.set(b, "updated_at", now_ms)
   fields.save(b)
   local at_ms = earliest(fields.number(b, "next_reset_at"), fields.number(b, "hold_at"))
+  at_ms = earliest(at_ms, fields.number(b, "ledger_turn_at"))
   if at_ms == nil then
     pending.remove_row(keys.budget_times(), b.id)
   else
@@ -136,7 +138,7 @@ local function expire_holds(b, now_ms)
   fields.set(b, "hold_at", next_ms)
 end
 
--- Applies what is due: a reset of its schedule, reservations whose time is over.
+-- Applies what is due: a reset of its schedule, reservations and old rows whose time is over.
 local function apply_due(b, now_ms)
   local at_ms, changed = fields.number(b, "next_reset_at"), false
   if at_ms ~= nil and at_ms <= now_ms then
@@ -151,7 +153,7 @@ local function apply_due(b, now_ms)
     expire_holds(b, now_ms)
     changed = true
   end
-  if changed then
+  if ledger_parts.turn(b, now_ms) or changed then
     budgets.commit(b, now_ms)
   end
 end
@@ -178,7 +180,8 @@ end
 
 -- Forgets a budget. What partitions have to hear of it stays until they have.
 function budgets.remove(b, now_ms)
-  redis.call("UNLINK", keys.ledger(b.id), keys.holds(b.id))
+  local current, earlier = ledger_parts.keys(b)
+  redis.call("UNLINK", current, earlier, keys.holds(b.id))
   pending.remove_row(keys.budgets(), b.id)
   pending.remove_row(keys.budget_times(), b.id)
   if b.f.mark ~= nil then

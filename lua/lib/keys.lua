@@ -98,12 +98,12 @@ function keys.downstreams(id)
   return prefix .. "down:" .. id
 end
 
--- Budgets: fields, what executions used of them, reservations; and what an execution reported.
+-- Budgets: fields, the two parts of their ledgers, reservations; and what an execution reported.
 function keys.budget(id)
   return prefix .. "budget:" .. id
 end
-function keys.ledger(id)
-  return prefix .. "ledger:" .. id
+function keys.ledger(id, part)
+  return prefix .. string.format("ledger%.0f:", part) .. id
 end
 function keys.holds(id)
   return prefix .. "holds:" .. id

@@ -3,21 +3,32 @@
 -- A row for each execution: the generation that its amounts belong to, up to which number all of
 -- its reports are settled, the numbers of later ones, the amounts. Results of those later reports
 -- are kept beside it, so that a repeated one is answered alike; a report at or below the settled
--- number is known to be late, however late it comes.
+-- number is known to be late, however late it comes. Rows of executions that report no more are
+-- dropped in time (lib/ledger_parts).
 local amounts = require("lib.amounts")
 local budgets = require("lib.budgets")
-local keys = require("lib.keys")
 local fields = require("lib.fields")
+local ledger_parts = require("lib.ledger_parts")
 
 local ledger = {}
 
 local pattern = "^(%d+) (%d+) (%S+) ?(.*)$"
 
+-- The row of an execution, and the key of the part that holds it.
 local function load(b, execution)
-  local text = redis.call("HGET", keys.ledger(b.id), execution)
+  local at, earlier = ledger_parts.keys(b)
+  local text = redis.call("HGET", at, execution)
   if not text then
-    local generation = fields.number(b, "generation")
-    return { settled = 0, generation = generation, seqs = {}, used = amounts.none() }
+    at, text = earlier, redis.call("HGET", earlier, execution)
+  end
+  if not text then
+    return {
+      at = nil,
+      settled = ledger_parts.floor(b),
+      generation = fields.number(b, "generation"),
+      seqs = {},
+      used = amounts.none(),
+    }
   end
   local generation, settled, listed, used = text:match(pattern)
   local seqs = {}
@@ -25,6 +36,7 @@ local function load(b, execution)
     seqs[#seqs + 1] = tonumber(seq)
   end
   return {
+    at = at,
     generation = tonumber(generation),
     settled = tonumber(settled),
     seqs = seqs,
@@ -32,7 +44,30 @@ local function load(b, execution)
   }
 end
 
-local function save(b, execution, row)
+local function result_field(execution, seq)
+  return string.format("%s %.0f", execution, seq)
+end
+
+-- Brings what is kept of the execution into the current part.
+local function bring(b, execution, row)
+  local current, from = ledger_parts.keys(b), row.at
+  if from ~= nil and from ~= current then
+    for _, seq in ipairs(row.seqs) do
+      local name = result_field(execution, seq)
+      redis.call("HSET", current, name, redis.call("HGET", from, name))
+      redis.call("HDEL", from, name)
+    end
+    redis.call("HDEL", from, execution)
+  end
+  row.at = current
+end
+
+local function newest_of(row)
+  return math.max(row.settled, row.seqs[#row.seqs] or 0)
+end
+
+-- Writes the row, which is in the current part by then.
+local function save(b, execution, row, now_ms)
   local seqs = {}
   for position, seq in ipairs(row.seqs) do
     seqs[position] = string.format("%.0f", seq)
@@ -40,21 +75,18 @@ local function save(b, execution, row)
   local listed = #seqs > 0 and table.concat(seqs, ";") or "-"
   local used = amounts.format(row.used)
   local text = string.format("%.0f %.0f %s %s", row.generation, row.settled, listed, used)
-  redis.call("HSET", keys.ledger(b.id), execution, text)
-end
-
-local function result_field(execution, seq)
-  return string.format("%s %.0f", execution, seq)
+  redis.call("HSET", row.at, execution, text)
+  ledger_parts.wrote(b, newest_of(row), now_ms)
 end
 
 -- Forgets results that nobody will ask for again.
-local function forget(b, execution, row, settled)
+local function forget(execution, row, settled)
   local left = {}
   for _, seq in ipairs(row.seqs) do
     if seq > settled then
       left[#left + 1] = seq
     else
-      redis.call("HDEL", keys.ledger(b.id), result_field(execution, seq))
+      redis.call("HDEL", row.at, result_field(execution, seq))
     end
   end
   row.seqs, row.settled = left, math.max(row.settled, settled)
@@ -67,8 +99,7 @@ end
 
 -- The newest number that is known of the execution's reports.
 function ledger.newest(b, execution)
-  local row = load(b, execution)
-  return math.max(row.settled, row.seqs[#row.seqs] or 0)
+  return newest_of(load(b, execution))
 end
 
 -- Counts a report once. Returns its result and whether that was known; no result for a report that
@@ -80,7 +111,7 @@ function ledger.apply(b, report, now_ms)
   if report.seq <= row.settled then
     return nil
   end
-  local known = redis.call("HGET", keys.ledger(b.id), result_field(execution, report.seq))
+  local known = row.at and redis.call("HGET", row.at, result_field(execution, report.seq))
   if known then
     return known, true
   end
@@ -104,10 +135,11 @@ function ledger.apply(b, report, now_ms)
       budgets.drop_hold(b, report.reservation, hold)
     end
   end
-  forget(b, execution, row, report.settled)
+  bring(b, execution, row)
+  forget(execution, row, report.settled)
   row.seqs[#row.seqs + 1] = report.seq
-  save(b, execution, row)
-  redis.call("HSET", keys.ledger(b.id), result_field(execution, report.seq), result)
+  save(b, execution, row, now_ms)
+  redis.call("HSET", row.at, result_field(execution, report.seq), result)
   budgets.commit(b, now_ms)
   return result, false
 end
@@ -124,7 +156,8 @@ function ledger.release(b, execution, now_ms)
   end
   local released = amounts.format(row.used)
   row.used = amounts.none()
-  save(b, execution, row)
+  bring(b, execution, row)
+  save(b, execution, row, now_ms)
   budgets.commit(b, now_ms)
   return released
 end

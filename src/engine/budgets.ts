@@ -98,7 +98,10 @@ export class Budgets {
     return this.backend.resetBudget(id, resetId)
   }
 
-  /** Takes back what an execution used of a budget since the last reset; tells how much. */
+  /**
+   * Takes back what an execution used of a budget since the last reset, and tells how much: nothing
+   * once its last report to the budget is too old to be known, after one to two weeks.
+   */
   release(id: BudgetId, execution: ExecutionId): Promise<UsageAmounts> {
     return this.backend.releaseUsage(id, execution)
   }

@@ -191,7 +191,10 @@ export interface BudgetBackend {
     resetId?: string,
   ): Promise<{ readonly generation: number; readonly nextResetAtMs: number | undefined }>
   removeBudget(id: BudgetId): Promise<{ readonly outcome: 'removed' | 'absent' }>
-  /** Takes back what an execution used of a budget since the last reset; tells how much. */
+  /**
+   * Takes back what an execution used of a budget since the last reset, and tells how much: nothing
+   * once its last report to the budget is too old to be known, after one to two weeks.
+   */
   releaseUsage(budget: BudgetId, id: ExecutionId): Promise<UsageAmounts>
   describeUsage(id: ExecutionId): Promise<ExecutionUsage>
 }

@@ -22,6 +22,7 @@ import { describeIdempotency } from './idempotency.ts'
 import { describeJoins } from './joins.ts'
 import { describeLanes } from './lanes.ts'
 import { describeLeases } from './leases.ts'
+import { describeLedgers } from './ledgers.ts'
 import { describeLimitChanges } from './limit-changes.ts'
 import { describeLimitRelay } from './limit-relay.ts'
 import { describeLimits } from './limits.ts'
@@ -119,13 +120,15 @@ export function describeContract(flavour: FlavourName): void {
     describeSuspendedList(open)
     describeSignalRaces(open)
     describeSignalFaults(open)
+    describeBudgets(open)
+    describeUsage(open)
+    describeReservations(open)
+    describeBudgetLimits(open)
+    describeLedgers(open)
+    // An embedded backend is one partition.
     if (!flavour.startsWith('embedded')) {
       describePartitions(open)
       describeLimitRelay(open)
-      describeBudgets(open)
-      describeUsage(open)
-      describeReservations(open)
-      describeBudgetLimits(open)
       describeUsageRelay(open)
     }
   })

@@ -78,6 +78,10 @@ export function countedOf(dump: Dump, budget: string, kind: 'u:' | 'r:'): Amount
   return found
 }
 
+/** What both parts of a budget's ledger hold. */
+export const ledgerFieldsOf = (dump: Dump, budget: string): ReadonlyMap<string, string> =>
+  new Map([0, 1].flatMap((part) => [...fieldsOf(dump, `ledger${part}:${budget}`)]))
+
 /** What the ledger of a budget holds of its generation, and its reservations, by dimension. */
 export function ledgerOf(dump: Dump, budget: string): { readonly used: Amounts; held: Amounts } {
   const used: Amounts = new Map()
@@ -86,7 +90,7 @@ export function ledgerOf(dump: Dump, budget: string): { readonly used: Amounts; 
     for (const [name, amount] of storedAmounts(text)) to.set(name, (to.get(name) ?? 0) + amount)
   }
   const current = fieldsOf(dump, `budget:${budget}`).get('generation')
-  for (const [name, text] of fieldsOf(dump, `ledger:${budget}`)) {
+  for (const [name, text] of ledgerFieldsOf(dump, budget)) {
     const [generation, , , ...rest] = text.split(' ')
     if (!name.includes(' ') && generation === current) add(used, rest.join(' '))
   }

@@ -17,6 +17,7 @@ const lowered = {
   admittedPerCall: ['admitted_per_call', 1],
   usageLogMax: ['usage_log_max', 6],
   unsettledUsageMax: ['unsettled_usage_max', 4],
+  ledgerKeepMs: ['ledger_keep_ms', 120_000],
 } as const
 
 function limitsText(): string {

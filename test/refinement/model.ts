@@ -52,8 +52,8 @@ export function copyKeyspace(from: Keyspace): Keyspace {
     }
   }
   to.streams.copyFrom(from.streams)
-  for (const name of ['budgets', 'ledgers', 'holds', 'told', 'usage'] as const)
-    to[name].copyFrom(from[name])
+  for (const name of ['budgets', 'holds', 'told', 'usage'] as const) to[name].copyFrom(from[name])
+  for (const part of [0, 1] as const) to.ledgers[part].copyFrom(from.ledgers[part])
   for (const name of ['budgetIds', 'budgetTimes', 'unsettled', 'untold'] as const) {
     copySet(from[name], to[name])
   }

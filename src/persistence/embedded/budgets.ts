@@ -5,6 +5,7 @@ import type { Refusal } from '../contract.ts'
 import { tell, tellChange } from './budget-news.ts'
 import { type CallContext, refuse } from './call-context.ts'
 import type { Keyspace } from './keyspace.ts'
+import { turnLedger } from './ledger-parts.ts'
 import type { SortedSet } from './sorted-set.ts'
 
 type Fields = ReadonlyMap<string, string>
@@ -47,7 +48,7 @@ function budgetTimeMs(fields: Fields): number | undefined {
     const text = fields.get(name)
     return text === undefined ? undefined : Number(text)
   }
-  return earliest(at('next_reset_at'), at('hold_at'))
+  return earliest(earliest(at('next_reset_at'), at('hold_at')), at('ledger_turn_at'))
 }
 
 function moveRow(index: SortedSet, id: string, from?: number, to?: number): void {
@@ -87,7 +88,7 @@ export function commitBudget({ keyspace, nowMs }: CallContext, b: Budget): void 
 /** Forgets a budget. What partitions have to hear of it stays until they have. */
 export function removeStored({ keyspace, nowMs }: CallContext, b: Budget): void {
   const { budgets, ledgers, holds, told } = keyspace
-  for (const hashes of [ledgers, holds]) hashes.drop(b.id)
+  for (const hashes of [...ledgers, holds]) hashes.drop(b.id)
   keyspace.budgetIds.remove(b.id, 0)
   if (b.f.has('mark')) tell(keyspace, b, undefined, nowMs)
   const [version, untold] = [b.f.get('version'), b.f.get('untold')]
@@ -197,7 +198,7 @@ function expireHolds({ keyspace, nowMs }: CallContext, b: Budget): void {
   b.set('hold_at', nextMs)
 }
 
-/** Applies what is due: a reset of its schedule, reservations whose time is over. */
+/** Applies what is due: a reset of its schedule, reservations and old rows whose time is over. */
 function applyDue(call: CallContext, b: Budget): void {
   const { nowMs } = call
   const atMs = b.number('next_reset_at')
@@ -211,7 +212,7 @@ function applyDue(call: CallContext, b: Budget): void {
   }
   const isOver = (b.number('hold_at') ?? nowMs + 1) <= nowMs
   if (isOver) expireHolds(call, b)
-  if (isReset || isOver) commitBudget(call, b)
+  if (turnLedger(call, b) || isReset || isOver) commitBudget(call, b)
 }
 
 /** The budget as it is stored, which may be only what others have yet to hear of it. */

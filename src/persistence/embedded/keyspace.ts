@@ -63,7 +63,8 @@ export class Keyspace {
   readonly limits: LimitTable
   /** By budget: its fields, what executions used of it, reservations. */
   readonly budgets: Hashes
-  readonly ledgers: Hashes
+  /** The two parts of the budgets' ledgers. */
+  readonly ledgers: readonly [Hashes, Hashes]
   readonly holds: Hashes
   /** By budget: which version of it each partition has heard of. */
   readonly told: Hashes
@@ -118,7 +119,7 @@ export class Keyspace {
     this.flows = new Flows(changes)
     this.limits = new LimitTable(changes)
     this.budgets = new Hashes('budget:', changes)
-    this.ledgers = new Hashes('ledger:', changes)
+    this.ledgers = [new Hashes('ledger0:', changes), new Hashes('ledger1:', changes)]
     this.holds = new Hashes('holds:', changes)
     this.usage = new Hashes('usage:', changes)
     this.told = new Hashes('told:', changes)

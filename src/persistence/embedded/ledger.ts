@@ -11,10 +11,14 @@ import {
   overflow,
 } from './budgets.ts'
 import type { CallContext } from './call-context.ts'
+import type { Hashes } from './hashes.ts'
 import type { Keyspace } from './keyspace.ts'
+import { ledgerFloor, ledgerParts, wroteLedger } from './ledger-parts.ts'
 
 /** What is kept of one execution. */
 interface Row {
+  /** The part of the ledger that holds it. */
+  at: Hashes | undefined
   generation: number
   /** Up to which number all of its reports are settled. */
   settled: number
@@ -33,13 +37,16 @@ export interface LoggedReport {
   readonly reservation: string | undefined
 }
 
-function load({ ledgers }: Keyspace, b: Budget, execution: string): Row {
-  const text = ledgers.get(b.id, execution)
+function load(keyspace: Keyspace, b: Budget, execution: string): Row {
+  const at = ledgerParts(keyspace, b).find((part) => part.get(b.id, execution) !== undefined)
+  const text = at?.get(b.id, execution)
   if (text === undefined) {
-    return { generation: b.count('generation'), settled: 0, seqs: [], used: new Map() }
+    const [generation, settled] = [b.count('generation'), ledgerFloor(b)]
+    return { at, generation, settled, seqs: [], used: new Map() }
   }
   const [generation, settled, listed = '-', ...rest] = text.split(' ')
   return {
+    at,
     generation: Number(generation),
     settled: Number(settled),
     seqs: listed === '-' ? [] : listed.split(';').map(Number),
@@ -47,16 +54,31 @@ function load({ ledgers }: Keyspace, b: Budget, execution: string): Row {
   }
 }
 
-function save({ ledgers }: Keyspace, b: Budget, execution: string, row: Row): void {
+/** Brings what is kept of the execution into the current part of the ledger. */
+function bring(keyspace: Keyspace, b: Budget, execution: string, { at, seqs }: Row): Hashes {
+  const [current] = ledgerParts(keyspace, b)
+  if (at === undefined || at === current) return current
+  for (const name of [execution, ...seqs.map((seq) => `${execution} ${seq}`)]) {
+    current.set(b.id, name, at.get(b.id, name))
+    at.set(b.id, name, undefined)
+  }
+  return current
+}
+
+const newestOf = ({ settled, seqs }: Row) => Math.max(settled, seqs.at(-1) ?? 0)
+
+/** Writes the row into the current part. */
+function save(call: CallContext, b: Budget, execution: string, row: Row, current: Hashes): void {
   const { generation, settled, seqs, used } = row
   const listed = seqs.length === 0 ? '-' : seqs.join(';')
-  ledgers.set(b.id, execution, `${generation} ${settled} ${listed} ${formatAmounts(used)}`)
+  current.set(b.id, execution, `${generation} ${settled} ${listed} ${formatAmounts(used)}`)
+  wroteLedger(call, b, newestOf(row))
 }
 
 /** Forgets results that nobody will ask for again. */
-function forget({ ledgers }: Keyspace, b: Budget, { execution, settled }: LoggedReport, row: Row) {
+function forget(current: Hashes, b: Budget, { execution, settled }: LoggedReport, row: Row) {
   for (const seq of row.seqs) {
-    if (seq <= settled) ledgers.set(b.id, `${execution} ${seq}`, undefined)
+    if (seq <= settled) current.set(b.id, `${execution} ${seq}`, undefined)
   }
   row.seqs = row.seqs.filter((seq) => seq > settled)
   row.settled = Math.max(row.settled, settled)
@@ -70,8 +92,7 @@ function ownHold(keyspace: Keyspace, b: Budget, report: LoggedReport): Hold | un
 
 /** The newest number that is known of the execution's reports. */
 export function newestReport(keyspace: Keyspace, b: Budget, execution: string): number {
-  const { settled, seqs } = load(keyspace, b, execution)
-  return Math.max(settled, seqs.at(-1) ?? 0)
+  return newestOf(load(keyspace, b, execution))
 }
 
 type Applied =
@@ -86,7 +107,7 @@ export function applyReport(call: CallContext, b: Budget, report: LoggedReport):
   const { execution, seq, amounts, reservation } = report
   const row = load(keyspace, b, execution)
   if (seq <= row.settled) return undefined
-  const known = keyspace.ledgers.get(b.id, `${execution} ${seq}`)
+  const known = row.at?.get(b.id, `${execution} ${seq}`)
   if (known !== undefined) return { result: known, replayed: true }
   const refusal = overflow(b, amounts)
   if (refusal !== undefined) return refusal
@@ -101,10 +122,11 @@ export function applyReport(call: CallContext, b: Budget, report: LoggedReport):
     for (const [name, amount] of amounts) if (amount > 0) addAmount(row.used, name, amount)
     if (hold !== undefined && reservation !== undefined) dropHold(keyspace, b, reservation, hold)
   }
-  forget(keyspace, b, report, row)
+  const current = bring(keyspace, b, execution, row)
+  forget(current, b, report, row)
   row.seqs.push(seq)
-  save(keyspace, b, execution, row)
-  keyspace.ledgers.set(b.id, `${execution} ${seq}`, result)
+  save(call, b, execution, row, current)
+  current.set(b.id, `${execution} ${seq}`, result)
   commitBudget(call, b)
   return { result, replayed: false }
 }
@@ -120,7 +142,7 @@ export function releaseUse(call: CallContext, b: Budget, execution: string): str
   }
   const released = formatAmounts(row.used)
   row.used = new Map()
-  save(keyspace, b, execution, row)
+  save(call, b, execution, row, bring(keyspace, b, execution, row))
   commitBudget(call, b)
   return released
 }

@@ -154,7 +154,8 @@ const loaders: Readonly<Record<string, Load>> = {
     keyspace.limits.addStart(bucket, holder, readPlace(decodeText(bytes)))
   },
   'budget:': ({ keyspace }, name, bytes) => keyspace.budgets.load(name, decodeText(bytes)),
-  'ledger:': ({ keyspace }, name, bytes) => keyspace.ledgers.load(name, decodeText(bytes)),
+  'ledger0:': ({ keyspace }, name, bytes) => keyspace.ledgers[0].load(name, decodeText(bytes)),
+  'ledger1:': ({ keyspace }, name, bytes) => keyspace.ledgers[1].load(name, decodeText(bytes)),
   'holds:': ({ keyspace }, name, bytes) => keyspace.holds.load(name, decodeText(bytes)),
   'told:': ({ keyspace }, name, bytes) => keyspace.told.load(name, decodeText(bytes)),
   exhausted: ({ keyspace }, _name, bytes) => {
@@ -301,7 +302,8 @@ function openBuckets({ limits, timers }: Keyspace): void {
 /** Enters budgets and reports of usage into their indexes. */
 function loadBudgets({ keyspace, fields }: Loaded): void {
   const { budgets, ledgers, holds, told, usage } = keyspace
-  for (const [kind, hashes] of Object.entries({ ledger: ledgers, holds, told })) {
+  const [ledger0, ledger1] = ledgers
+  for (const [kind, hashes] of Object.entries({ ledger0, ledger1, holds, told })) {
     for (const [id] of hashes.entries()) {
       if (!budgets.has(id)) throw corruption(`${kind}:${id}`, 'belongs to no budget')
     }

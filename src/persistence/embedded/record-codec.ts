@@ -71,7 +71,8 @@ const encoders: Readonly<Record<string, Encode>> = {
     return limits.starts.get(bucket)?.score(holder)?.toString()
   },
   'budget:': ({ budgets }, name) => budgets.record(name),
-  'ledger:': ({ ledgers }, name) => ledgers.record(name),
+  'ledger0:': ({ ledgers }, name) => ledgers[0].record(name),
+  'ledger1:': ({ ledgers }, name) => ledgers[1].record(name),
   'holds:': ({ holds }, name) => holds.record(name),
   'told:': ({ told }, name) => told.record(name),
   exhausted: ({ exhausted }) => encodeEntries(exhausted.entries()),

@@ -86,13 +86,13 @@ test('A removed budget leaves no record', async () => {
   await backend.reportUsage(handle, 'one', { custom: { tokens: 10 } })
   await backend.reserveUsage(handle, 'one', { amounts: { other: 4 } })
   await backend.removeBudget('one')
-  const kinds = /^(budget|ledger|holds|told):/
+  const kinds = /^(budget|ledger.|holds|told):/
   expect([...directory.records.keys()].filter((key) => kinds.test(key))).toEqual([])
 })
 
 test.each<[string, (local: string) => readonly [string, string | undefined]]>([
   ['a budget that misses what it was made from', () => ['budget:full fingerprint', undefined]],
-  ['use of no budget', () => ['ledger:none 0-0', '1 0 - a 1']],
+  ['use of no budget', () => ['ledger0:none 0-0', '1 0 - a 1']],
   ['a reservation of no budget', () => ['holds:none x', '0-0 1 a 1']],
   ['a record that names no field', () => ['budget:full', '1']],
   ['a log that is missing', (local) => [`x:${local}`, undefined]],

@@ -33,7 +33,18 @@ function subjectOf({ args }: Performed['call']): string {
 /** Keys that belong to one execution or one budget. */
 const ownKinds = new Set([
   ...['x', 'in', 'out', 'note', 'tags', 'attempts', 'wait', 'points', 'signals', 'key'],
-  ...['streams', 'frames', 'live', 'summary', 'usage', 'budget', 'ledger', 'holds', 'told'],
+  ...[
+    'streams',
+    'frames',
+    'live',
+    'summary',
+    'usage',
+    'budget',
+    'ledger0',
+    'ledger1',
+    'holds',
+    'told',
+  ],
   ...['group', 'up', 'down'],
 ])
 

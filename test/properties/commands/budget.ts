@@ -1,7 +1,14 @@
 // Random budgets, reports to them, reservations, and the relay that takes reports there.
 import { digest } from '../../../src/ids.ts'
 import { hardLimitActions } from '../../../src/limits.ts'
-import { budgetsIn, fieldsOf, type Logged, loggedIn, namesUnder } from '../budgets.ts'
+import {
+  budgetsIn,
+  fieldsOf,
+  type Logged,
+  ledgerFieldsOf,
+  loggedIn,
+  namesUnder,
+} from '../budgets.ts'
 import type { Choices } from '../choices.ts'
 import type { Call, Step, World } from '../world.ts'
 import { claim } from './lease.ts'
@@ -152,8 +159,9 @@ export function relayUsage(choices: Choices, world: World): Step[] {
   if (from.length === 0) return withBudget(choices, world, () => one(report(choices, world)))
   const chosen = choices.one(from)
   const { id, seq, budget } = chosen
-  const known = fieldsOf(world.dump, `ledger:${budget}`).get(`0-${id} ${seq}`)
-  const isGone = !budgetsIn(world.dump).includes(budget)
+  const known = ledgerFieldsOf(world.dump, budget).get(`0-${id} ${seq}`)
+  const floor = Number(fieldsOf(world.dump, `budget:${budget}`).get('ledger_floor') ?? 0)
+  const isGone = !budgetsIn(world.dump).includes(budget) || seq <= floor
   const isAnswered = known !== undefined || (isGone && choices.below(2) === 0)
   if (!isAnswered || choices.rarely(5)) return one(applying(chosen))
   return one({ name: 'usage.settle', args: { id, seq, result: known } })
