@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningServer, startServer } from '../../scripts/servers.ts'
 import { testLibrary } from '../support/settable-clock.ts'
-import { missing, playAll } from './random-plays.ts'
+import { flowTimeoutMs, missing, playAll } from './random-plays.ts'
 import { scenarios } from './scenarios/all.ts'
 import { playScenario } from './scenarios/steps.ts'
 import { storeSubject } from './subjects/store-subject.ts'
@@ -14,7 +14,7 @@ function describeFlows(open: () => Promise<FlowSubject>): void {
     expect(await playScenario(scenario, await open())).toBeUndefined()
   })
 
-  it('agrees with the oracle about random graphs', async () => {
+  it('agrees with the oracle about random graphs', { timeout: flowTimeoutMs }, async () => {
     expect(missing(await playAll(open))).toEqual([])
   })
 }
@@ -23,11 +23,11 @@ describe('The embedded store', () => {
   describeFlows(async () => storeSubject(await embeddedStore()))
 })
 
-describe('The store on Valkey', () => {
+describe.each(['valkey', 'redis'] as const)('The store on %s', (flavour) => {
   let server: RunningServer
   let stores: ServerStores
   beforeAll(async () => {
-    server = await startServer({ flavour: 'valkey' })
+    server = await startServer({ flavour })
     stores = await serverStores(server.url, testLibrary)
   })
   afterAll(async () => {
