@@ -5,6 +5,7 @@ import { bundleLua } from './bundle-lua.ts'
 import { lifecyclePage, lifecycleTypes } from './generate-lifecycle.ts'
 import { lifecycleLua, limitsLua, sourcesLua } from './generate-lua.ts'
 import { operationTypes } from './generate-operations.ts'
+import { optionsPage } from './generate-options.ts'
 import { errorsPage, operationsPage } from './generate-reference.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -40,6 +41,7 @@ const outputs: readonly (readonly [path: string, make: () => string])[] = [
   ['docs/reference/lifecycle.md', lifecyclePage],
   ['docs/reference/errors.md', errorsPage],
   ['docs/reference/operations.md', operationsPage],
+  ['docs/reference/options.md', optionsPage],
   ['src/persistence/generated/operations.ts', operationTypes],
   ['src/persistence/generated/library.ts', librarySource],
 ]

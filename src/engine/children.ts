@@ -40,11 +40,11 @@ export type ChildOutcome<Result = unknown> = Outcome<Result> &
   OutcomeSource & { readonly name: string }
 
 export interface WaitChildrenOptions {
-  /** How many must complete. @defaultValue 'all' */
+  /** How many must complete: `all`, `any` (one), or a `quorum` of `k`. @defaultValue 'all' */
   readonly policy?: Choice<'join_policy'>
   /** For a `quorum`: how many. */
   readonly k?: number
-  /** Whether the first failure decides, or only the last ending. @defaultValue 'all' */
+  /** Whether the `first` failure decides, or `all` have to end. @defaultValue 'all' */
   readonly collect?: Choice<'join_collect'>
   /** When too many failed: go on, or fail. @defaultValue 'resume' */
   readonly impossible?: 'resume' | 'fail'

@@ -42,6 +42,7 @@ export type SubmitItemOutcome<Output> =
   | { readonly outcome: 'refused'; readonly error: EngineError }
 
 export interface EngineOptions {
+  /** How inputs, results and payloads become bytes and come back. @defaultValue `jsonCodec` */
   readonly codec?: Codec
   /** Where `signalHandler` is mounted: the address of a waitpoint is this and its token. */
   readonly signalUrl?: string

@@ -35,6 +35,7 @@ export interface FlowOptions {
   readonly failure?: FailurePolicy
   /** How long the ended flow and its executions are kept. @defaultValue '1d' */
   readonly retention?: Duration | 'forever'
+  /** Kept with the flow, for those who look. */
   readonly tags?: Readonly<Record<string, string>>
 }
 

@@ -20,6 +20,7 @@ export interface PauseOptions {
   readonly key?: string
   /** From now on, by the server's clock: what a Retry-After says. */
   readonly for?: Duration
+  /** Until this time, instead of `for`. */
   readonly until?: Date
 }
 

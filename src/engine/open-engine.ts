@@ -12,9 +12,15 @@ import { Engine, type EngineOptions } from './engine.ts'
 import type { Codec } from './json-codec.ts'
 
 export interface OpenEngineOptions extends EngineOptions {
-  /** A Valkey or Redis server, or one node of a cluster: `valkey://host:port`. */
+  /**
+   * A Valkey or Redis server, or one node of a cluster: `valkey://host:port`.
+   * @defaultValue none: executions live in this process
+   */
   readonly url?: string
-  /** Without `url`: where to keep executions, so that they survive the process. */
+  /**
+   * Without `url`: where to keep executions, so that they survive the process.
+   * @defaultValue none: they are kept in memory
+   */
   readonly directory?: string
   /**
    * With `directory`: whether an acknowledged write survives a crash of the process (`committed`)
@@ -23,7 +29,10 @@ export interface OpenEngineOptions extends EngineOptions {
   readonly durability?: 'committed' | 'flushed'
   /** Keeps applications on one server apart. @defaultValue 'default' */
   readonly namespace?: string
-  /** With `url`: how many hash slots the namespace spreads over; fixed at its first use. */
+  /**
+   * With `url`: how many hash slots the namespace spreads over; fixed at its first use.
+   * @defaultValue 64 in a cluster, otherwise 1
+   */
   readonly partitions?: number
   /**
    * How long a call to the server may take in all, repetitions included, and how long connecting

@@ -35,7 +35,7 @@ export interface SignalHandlerOptions {
   /**
    * Whether GET shows a page with a button that signals, with an empty body. GET itself never
    * signals. A function may say what is to be confirmed, by default the `name` in the address; it
-   * is asked before anybody has looked at the token.
+   * is asked before anybody has looked at the token. @defaultValue false
    */
   readonly confirmPage?: boolean | ((request: Request) => string | undefined)
   /** Hears of faults that senders are told nothing about. */

@@ -17,8 +17,9 @@ export interface WorkSubmitOptions extends ExecutionOptions {
   readonly delay?: Duration
   /** Not before this time. */
   readonly startAt?: Date
-  /** @defaultValue the task's lane */
+  /** The lane that its workers claim from. @defaultValue the task's lane */
   readonly lane?: string
+  /** By which a search finds it, up to 64. */
   readonly tags?: Readonly<Record<string, string>>
 }
 

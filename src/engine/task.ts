@@ -136,11 +136,11 @@ export interface ReserveOptions {
 export interface TaskRetry {
   /** Attempts in all, the first included. */
   readonly attempts: number
-  /** @defaultValue 'fixed' */
+  /** Whether each wait is as long as the first, or longer by `multiplier`. @defaultValue 'fixed' */
   readonly backoff?: 'fixed' | 'exponential'
   /** The first wait (with `fixed`, every wait). @defaultValue '1s' */
   readonly delay?: Duration
-  /** @defaultValue '1m' */
+  /** No wait is longer. @defaultValue '1m' */
   readonly maxDelay?: Duration
   /** Growth per retry of an exponential backoff. @defaultValue 2 */
   readonly multiplier?: number
@@ -154,8 +154,9 @@ export interface TaskRetry {
 export interface ExecutionOptions {
   /** 0 to 9000; higher goes first within a partition, always. @defaultValue 0 */
   readonly priority?: number
+  /** When and how often a failed attempt is tried again. @defaultValue not at all */
   readonly retry?: TaskRetry
-  /** How long one attempt may work. */
+  /** How long one attempt may work. @defaultValue for ever, while its lease is renewed */
   readonly attemptTimeout?: Duration
   /** How long the execution may take in all, from its submission. */
   readonly deadline?: Duration
@@ -179,8 +180,9 @@ export interface ExecutionOptions {
 
 /** What a task says about itself, besides its code and the shape of its input. */
 export interface TaskSettings extends ExecutionOptions {
+  /** By which workers know what to run; a word of up to 64 bytes. */
   readonly name: string
-  /** @defaultValue the task's name */
+  /** The queue that its work waits in, and that its workers claim from. @defaultValue its name */
   readonly lane?: string
 }
 

@@ -21,15 +21,15 @@ export interface DimensionLimits {
 
 /** A budget to create. */
 export interface BudgetSpec {
-  /** Default: a new one. */
+  /** By which work and reports name it. @defaultValue a new one */
   readonly id?: BudgetId | undefined
   /** At most 64; words of 1 to 64 bytes. Others are counted too. */
   readonly dimensions: Readonly<Record<string, DimensionLimits>>
-  /** What a reached hard limit does, beside being told. Default `warn`. */
+  /** What a reached hard limit does, beside being told. @defaultValue 'warn' */
   readonly onHardLimit?: HardLimitAction | undefined
   /** A word that says whom it is for, such as `tenant:acme`; the engine does not read it. */
   readonly scope?: string | undefined
-  /** Begins anew each time so long after it was created. Default: never. */
+  /** Begins anew each time so long after it was created. @defaultValue never */
   readonly resetEveryMs?: number | undefined
 }
 

@@ -19,7 +19,9 @@ export interface SearchFilter {
   readonly tag?: { readonly name: string; readonly value?: string | undefined } | undefined
   /** What people see, or one leaf of the lifecycle. */
   readonly state?: PublicState | LeafName | undefined
+  /** Of this lane. */
   readonly lane?: string | undefined
+  /** Of this task. */
   readonly task?: string | undefined
   /** Created at this time or later. */
   readonly createdAfterMs?: number | undefined
