@@ -3,7 +3,7 @@ import type { ApplyPlan, EdgePlan, GroupPlan, NodePlan } from '../vocabulary.ts'
 import { addEdge, edgesFrom, edgesInto, type Group, type Node, type World } from './model.ts'
 import { Refusal } from './refusal.ts'
 import type { Rules } from './rules.ts'
-import { place, settle, startRound } from './settle.ts'
+import { place, settle, settleSealed, startRound } from './settle.ts'
 
 /** Answers with how many nodes and edges were new; `parent` is the running one that adds. */
 export function apply(world: World, rules: Rules, plan: ApplyPlan, parent?: string) {
@@ -31,6 +31,8 @@ export function apply(world: World, rules: Rules, plan: ApplyPlan, parent?: stri
   for (const down of plan.seal ?? []) Object.assign(world.groups.get(down) ?? {}, { sealed: true })
   if (plan.finish) flow.sealed = true
   for (const { name } of nodes) place(world, rules, world.nodes.get(name) as Node)
+  const whole = nodes.flatMap(({ name, hold }) => (hold ? [] : name))
+  settleSealed(world, rules, [...(plan.seal ?? []), ...whole])
   settle(world, rules)
   return { added: nodes.length, linked: edges.length }
 }

@@ -82,6 +82,8 @@ export interface World {
   readonly into: Map<string, Edge[]>
   readonly from: Map<string, Edge[]>
   readonly groups: Map<string, Group>
+  /** Nodes that ended, whose dependents have yet to hear of it: the first one first. */
+  readonly untold: string[]
 }
 
 export const emptyWorld = (passesMax: number): World => ({
@@ -93,6 +95,7 @@ export const emptyWorld = (passesMax: number): World => ({
   into: new Map(),
   from: new Map(),
   groups: new Map(),
+  untold: [],
 })
 
 export const hasEnded = ({ state }: Node): boolean => endings.has(state)

@@ -1,6 +1,7 @@
 // What follows from what happened: the rules are applied until they change nothing more.
 import type { NodeState } from '../vocabulary.ts'
 import {
+  type Edge,
   edgesFrom,
   edgesInto,
   type Group,
@@ -20,6 +21,7 @@ export function end(world: World, rules: Rules, node: Node, state: NodeState, re
     gated: false,
     dueMs: undefined,
   })
+  world.untold.push(node.name)
   const group = world.groups.get(node.name)
   if (group?.state === 'pending') group.state = 'closed'
   const { flow } = world
@@ -56,15 +58,20 @@ const doom: Pass = (world, rules) => {
   return doomed.length > 0
 }
 
+/** Answers whether any vote was missing. */
+function cast(world: World, rules: Rules, edges: readonly Edge[]): boolean {
+  const upOf = ({ up }: Edge) => world.nodes.get(up) as Node
+  const missing = edges.filter((edge) => edge.vote === 'u' && hasEnded(upOf(edge)))
+  for (const edge of missing) edge.vote = rules.voteOf(edge.kind, upOf(edge).state)
+  return missing.length > 0
+}
+
+/** Endings are told in their order: what one of them decides comes before the next. */
 const vote: Pass = (world, rules) => {
-  let isChanged = false
-  for (const edge of world.edges) {
-    const up = world.nodes.get(edge.up) as Node
-    if (edge.vote !== 'u' || !hasEnded(up)) continue
-    edge.vote = rules.voteOf(edge.kind, up.state)
-    isChanged = true
+  for (let ended = world.untold.shift(); ended !== undefined; ended = world.untold.shift()) {
+    if (cast(world, rules, edgesFrom(world, ended))) return true
   }
-  return isChanged
+  return false
 }
 
 function decideOne(world: World, rules: Rules, group: Group): boolean {
@@ -92,6 +99,16 @@ const decide: Pass = (world, rules) => {
   return [...world.groups.values()].some((group) => decideOne(world, rules, group))
 }
 
+/** What a change of the graph decides by itself comes first, and only then what follows from it. */
+export function settleSealed(world: World, rules: Rules, downs: readonly string[]): void {
+  cast(world, rules, world.edges)
+  for (const down of downs) {
+    const group = world.groups.get(down)
+    if (group !== undefined) decideOne(world, rules, group)
+    doom(world, rules)
+  }
+}
+
 const spare: Pass = (world, rules) => {
   for (const node of world.nodes.values()) {
     const out = edgesFrom(world, node.name)
@@ -103,7 +120,7 @@ const spare: Pass = (world, rules) => {
   return false
 }
 
-const passes: readonly Pass[] = [doom, vote, decide, spare]
+const passes: readonly Pass[] = [doom, decide, vote, spare]
 
 export function settle(world: World, rules: Rules): void {
   // Each time from the first rule on.

@@ -90,6 +90,23 @@ export const endingScenarios: readonly Scenario[] = [
     ],
   },
   {
+    name: 'what a change decides by itself comes before what follows from it',
+    defects: [],
+    steps: [
+      create({ failure: 'fail_fast' }),
+      build(['a', 'b', 'd'], 'a>d b>d', { groups: [anyCancel('d')] }),
+      ...ended('complete', 'a'),
+      nodes({ b: 'cancelled', d: 'waiting' }),
+      build(['x', 'y', 'z', 'w'], 'b>x x>y b>z', {
+        groups: [{ down: 'y', policy: 'all', impossible: 'fail' }],
+      }),
+      expected({
+        flow: 'failed',
+        nodes: { x: 'skipped', y: 'failed', z: 'skipped', w: 'cancelled', d: 'cancelled' },
+      }),
+    ],
+  },
+  {
     name: 'all of very many siblings are cancelled',
     defects: [13],
     steps: [
