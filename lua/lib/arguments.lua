@@ -6,6 +6,7 @@ local limits = require("generated.limits")
 local retry = require("lib.retry")
 
 local arguments = {}
+local parse = digits.parse
 
 -- Decoders return the value, or nil and what is wrong. An absent optional argument is "".
 local function word(text)
@@ -377,11 +378,11 @@ function arguments.decoder_of(kind)
       return text
     end
   end
-  local bound = limits[kind]
+  local least, most = limits[kind].min, limits[kind].max
   return function(text)
-    local value = digits.parse(text)
-    if value == nil or value < bound.min or value > bound.max then
-      return nil, string.format("must be a whole number from %.0f to %.0f", bound.min, bound.max)
+    local value = parse(text)
+    if value == nil or value < least or value > most then
+      return nil, string.format("must be a whole number from %.0f to %.0f", least, most)
     end
     return value
   end

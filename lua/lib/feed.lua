@@ -48,6 +48,15 @@ local detail_of = {
   withhold = "withheld",
 }
 
+-- Tells a move by its words.
+function feed.move(id, event, state, attempt, fence, by, detail)
+  count = count + 1
+  -- In one expression: every further step would cost as much as the whole of it.
+  -- stylua: ignore
+  told[count] = id .. " " .. event .. " " .. state .. " " .. attempt .. " " .. fence
+    .. " " .. by .. " " .. detail
+end
+
 -- Tells the move that was just committed. `x.by` is set where it was not who usually makes it.
 function feed.moved(x, event)
   local by = sources[event]
@@ -62,12 +71,7 @@ function feed.moved(x, event)
     by = f.worker
   end
   local detail = f[detail_of[event] or "reason"] or ""
-  local state, id = f.state, x.id
-  count = count + 1
-  -- In one expression: every further step would cost as much as the whole of it.
-  -- stylua: ignore
-  told[count] = id .. " " .. event .. " " .. state .. " " .. attempt_text .. " " .. fence_text
-    .. " " .. by .. " " .. detail
+  feed.move(x.id, event, f.state, attempt_text, fence_text, by, detail)
 end
 
 -- Where the end of the feed begins.

@@ -35,21 +35,42 @@ local strict = {
   end,
 }
 
+-- The text of an optional argument that is there.
+local function unwrap(text)
+  if text:byte() ~= 49 then
+    return nil, "is not marked as absent or present"
+  end
+  return text:sub(2)
+end
+
+-- An optional argument travels as "0", or as "1" followed by its text.
+local function optionally(decode)
+  return function(text)
+    if text == "0" then
+      return false
+    end
+    local inner, why = unwrap(text)
+    if inner == nil then
+      return nil, why
+    end
+    return decode(inner)
+  end
+end
+
 -- Prepares an operation when it is first called: while a library loads, a server offers none of
 -- Lua's own functions.
 local function prepare(spec)
-  local plan = {}
-  for _, text in ipairs(spec.args) do
+  local names, decoders = {}, {}
+  for position, text in ipairs(spec.args) do
     local name, kind, optional = text:match("^([%l_]+):([%l_]+)(%??)$")
     if kind == "id" and name == "id" then
-      spec.id_at = #plan + 1
+      spec.id_at = position
     end
     local decode = lists.decoder_of(kind) or arguments.decoder_of(kind)
-    plan[#plan + 1] = { name = name, decode = decode, optional = optional == "?" }
+    names[position] = name
+    decoders[position] = optional == "?" and optionally(decode) or decode
   end
-  spec.plan = plan
-  -- An optional argument travels as "0", or as "1" followed by its text.
-  spec.arity = #plan
+  spec.names, spec.decoders, spec.arity = names, decoders, #names
   spec.outcomes = {}
   for name, declared in pairs(spec.returns) do
     spec.outcomes[name] = parse_fields(declared)
@@ -118,14 +139,6 @@ local function encode(spec, answer)
   return reply
 end
 
--- The text of an optional argument that is there.
-local function unwrap(text)
-  if text:byte() ~= 49 then
-    return nil
-  end
-  return text:sub(2)
-end
-
 -- Room for most operations' arguments; see lib/record.
 local function empty_arguments()
   return {
@@ -141,26 +154,14 @@ local function empty_arguments()
 end
 
 local function decode(spec, args, first)
-  local arg, plan = empty_arguments(), spec.plan
-  for position = 1, #plan do
-    local slot = plan[position]
-    local text = args[first + position - 1]
-    if slot.optional and text == "0" then
-      arg[slot.name] = false
-    else
-      local value, why
-      if slot.optional then
-        text = unwrap(text)
-      end
-      if text ~= nil then
-        value, why = slot.decode(text)
-      end
-      if value == nil then
-        why = why or "is not marked as absent or present"
-        return nil, op.refuse("invalid_input", { argument = slot.name, why = why })
-      end
-      arg[slot.name] = value
+  local arg, names, decoders = empty_arguments(), spec.names, spec.decoders
+  for position = 1, spec.arity do
+    local value, why = decoders[position](args[first])
+    if value == nil then
+      return nil, op.refuse("invalid_input", { argument = names[position], why = why })
     end
+    arg[names[position]] = value
+    first = first + 1
   end
   return setmetatable(arg, strict)
 end

@@ -64,6 +64,18 @@ local function unpack_rare(fields, rare)
   end
 end
 
+-- In one expression: asking each field by its name would cost more than all of the unpacking.
+-- stylua: ignore
+local function is_sound(
+  created_at, updated_at, started_at, expires_at, lease_ms, ended_at, lane, task)
+  return created_at % 1 + updated_at % 1 + started_at % 1
+      + expires_at % 1 + lease_ms % 1 + ended_at % 1 == 0
+    and created_at > 0 and updated_at > 0 and started_at >= 0
+    and expires_at >= 0 and lease_ms >= 0 and ended_at >= 0
+    and created_at + updated_at + started_at + expires_at + lease_ms + ended_at < exact_max
+    and lane ~= "" and task ~= ""
+end
+
 -- Returns the fields as they are, the rare ones among them as they are stored, and whether those
 -- with a place can be what was stored; gives up when they cannot be told apart.
 function record.unpack(text)
@@ -76,14 +88,9 @@ function record.unpack(text)
   elseif flags > flags_max or (flags >= 2) ~= (rest <= #text) then
     refuse("does not parse")
   end
-  -- In one expression: asking each field by its name would cost more than all of the unpacking.
   -- stylua: ignore
-  local sound = created_at % 1 + updated_at % 1 + started_at % 1
-      + expires_at % 1 + lease_ms % 1 + ended_at % 1 == 0
-    and created_at > 0 and updated_at > 0 and started_at >= 0
-    and expires_at >= 0 and lease_ms >= 0 and ended_at >= 0
-    and created_at + updated_at + started_at + expires_at + lease_ms + ended_at < exact_max
-    and lane ~= "" and task ~= ""
+  local sound = is_sound(
+    created_at, updated_at, started_at, expires_at, lease_ms, ended_at, lane, task)
   -- All at once: a table that grows field by field is laid out anew at every doubling.
   local fields = {
     attempt = attempt ~= "" and attempt or nil,
@@ -154,6 +161,66 @@ function record.pack(fields, rare)
     fields.settled or "",
     rare
   )
+end
+
+-- Rare fields that neither a first lease nor its completion reads or writes, but for the time for
+-- which it is kept afterwards.
+local dormant = {
+  key = true,
+  priority = true,
+  reclaims_max = true,
+  retention_ms = true,
+  retry = true,
+  tagged = true,
+}
+
+-- Returns whether there are no others, and that time.
+local function are_dormant(rare)
+  local fields = {}
+  unpack_rare(fields, rare)
+  for name in pairs(fields) do
+    if not dormant[name] then
+      return false
+    end
+  end
+  local text = fields.retention_ms
+  local retention_ms = text and digits.parse(text)
+  return text == nil or retention_ms ~= nil, retention_ms
+end
+
+-- The fields of plain work: what is sound and has no rare fields but dormant ones; nil for all
+-- else. Gives up when they cannot be told apart.
+function record.unpack_plain(text)
+  -- stylua: ignore
+  local number, flags, created_at, updated_at, started_at, expires_at, lease_ms, ended_at,
+    state, lane, task, attempt, epoch, lease_id, worker, _, rest
+    = struct.unpack(layout, text)
+  -- stylua: ignore
+  local is_plain = number == layout_number and flags <= flags_max
+    and (flags >= 2) == (rest <= #text)
+    and is_sound(
+      created_at, updated_at, started_at, expires_at, lease_ms, ended_at, lane, task)
+  local rare, retention_ms = "", nil
+  if is_plain and flags >= 2 then
+    rare = text:sub(rest)
+    is_plain, retention_ms = are_dormant(rare)
+  end
+  if not is_plain then
+    return nil
+  end
+  -- stylua: ignore
+  return state, lane, task, created_at, started_at, expires_at, lease_ms,
+    attempt, epoch, lease_id, worker, flags, rare, retention_ms
+end
+
+-- Stores them again, after they were changed.
+-- stylua: ignore
+function record.pack_plain(
+  state, lane, task, created_at, updated_at, started_at, expires_at, lease_ms, ended_at,
+  attempt, epoch, lease_id, worker, settled, flags, rare)
+  return struct.pack("<BBddddddssssssssc0", layout_number, flags,
+    created_at, updated_at, started_at, expires_at, lease_ms, ended_at,
+    state, lane, task, attempt, epoch, lease_id, worker, settled, rare)
 end
 
 -- Whether there is a time that is not the score of the execution's own index.

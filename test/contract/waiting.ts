@@ -5,6 +5,7 @@ import {
   type ClaimOverrides,
   claimAll,
   claimIds,
+  claimOne,
   submit,
   submitAndClaim,
   sweepAll,
@@ -97,6 +98,16 @@ export function describeWaiting(open: Open): void {
       await claim.asleep
       await opened.clock.advance(100)
       expect(await claim.found).toEqual([executionId])
+    })
+
+    it('is woken when a lease runs out that was given during its sleep', async () => {
+      const opened = await open()
+      const id = await submit(opened.backend)
+      const claim = fallAsleep(opened, { kinds: ['reclaimable'] })
+      await claim.asleep
+      await claimOne((await opened.peer()).backend, { leaseMs: 100 })
+      await opened.clock.advance(100)
+      expect(await claim.found).toEqual([id])
     })
 
     it('is woken when the lease of another worker is revoked', async () => {

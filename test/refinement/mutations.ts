@@ -112,7 +112,48 @@ export const mutations: readonly Mutation[] = [
       '    record.set(settled, "updated_at", now_ms)\n    record.save(settled)\n' +
       '    return nil, replay(rest)',
   },
+  ...shortWay([
+    ['asks for no lease id', '    or lease_id ~= arg.lease_id\n', ''],
+    ['asks for no epoch', '    or epoch ~= digits.of(arg.epoch)\n', ''],
+    ['asks for no attempt', '    or attempt ~= digits.of(arg.attempt)\n', ''],
+    ['completes in the very millisecond of expiry', 'expires_at <= now_ms', 'expires_at < now_ms'],
+    ['keeps no settlement', '"complete " .. arg.digest', '""'],
+    [
+      'leaves completed work in the index of leases',
+      'pending.remove_row(keys.index("leased"), id)',
+      '',
+    ],
+    [
+      'keeps the lease of completed work findable',
+      'pending.remove_field(keys.leases(), lease_id)',
+      '',
+    ],
+    [
+      'tells nobody of a completion',
+      'feed.move(id, "complete", completed, attempt, epoch, worker, "")',
+      '',
+    ],
+  ]),
+  {
+    name: 'work with a deadline passes for plain',
+    about: 'endings',
+    module: 'lib.record',
+    before: 'local dormant = {\n',
+    after: 'local dormant = {\n  deadline_at = true,\n',
+  },
 ]
+
+/** The same of the short way of plain work, which must not be shorter than the promises. */
+function shortWay(edits: readonly (readonly [what: string, before: string, after: string])[]) {
+  const module = 'lib.plain'
+  return edits.map(([what, before, after]) => ({
+    name: `the short way ${what}`,
+    about: 'lease and fence',
+    module,
+    before,
+    after,
+  }))
+}
 
 /** The changed text of each module that a mutation touches. */
 export function mutated({ module, before, after }: Mutation): Readonly<Record<string, string>> {

@@ -2,6 +2,7 @@
 local fence = require("lib.fence")
 local finish = require("lib.finish")
 local op = require("lib.op")
+local plain = require("lib.plain")
 local transition = require("lib.transition")
 
 return op.define({
@@ -17,6 +18,9 @@ return op.define({
   },
   returns = { completed = { "replayed:flag" } },
   run = function(arg, now_ms)
+    if plain.complete(arg, now_ms) then
+      return op.outcome("completed", { replayed = false })
+    end
     local x, answer = fence.check_settle("complete", arg, now_ms, function()
       return op.outcome("completed", { replayed = true })
     end)

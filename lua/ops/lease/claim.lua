@@ -13,6 +13,7 @@ local lease = require("lib.lease")
 local limits = require("generated.limits")
 local op = require("lib.op")
 local pending = require("lib.pending")
+local plain = require("lib.plain")
 local quarantine = require("lib.quarantine")
 local record = require("lib.record")
 local transition = require("lib.transition")
@@ -205,22 +206,38 @@ local function take_away(id, from, candidate)
 end
 
 -- Gives the work to the worker if it can have it: not what ends because its time is over, nor what
--- is put aside.
-local function try_grant(x, candidate, rows, arg, now_ms, now_us)
+-- is put aside. Returns whether it was dropped.
+local function try_grant(x, candidate, lease_id, rows, arg, now_ms, now_us)
   -- A deadline may have passed while it waited.
   if due.apply(x, now_ms) then
-    return false
-  elseif not transition.accepts(x, "claim") then
     return true
-  elseif not is_free(x, now_ms) then
+  elseif not transition.accepts(x, "claim") then
     return false
+  elseif not is_free(x, now_ms) then
+    return true
   end
-  lease.grant(x, arg.lease_id .. "." .. digits.of(#rows + 1), arg, now_ms, now_us)
+  lease.grant(x, lease_id, arg, now_ms, now_us)
   rows[#rows + 1] = lease.claimed_row(x)
   if candidate ~= nil and candidate.share ~= nil then
     turns.took(candidate.turns, candidate.share)
   end
-  return true
+  return false
+end
+
+-- The same for whatever is found under an id.
+local function try_candidate(id, candidate, from, rows, arg, now_ms, now_us)
+  local lease_id = arg.lease_id .. "." .. digits.of(#rows + 1)
+  local row = candidate == nil and plain.grant(id, lease_id, arg, now_ms, now_us)
+  if row then
+    rows[#rows + 1] = row
+    return false
+  end
+  local x = quarantine.load(id)
+  if x == nil then
+    take_away(id, from, candidate)
+    return true
+  end
+  return x.f.grant_until == nil and try_grant(x, candidate, lease_id, rows, arg, now_ms, now_us)
 end
 
 -- Gives the best of these to the worker. Returns how many it could not have.
@@ -231,12 +248,8 @@ local function grant(from, rows, arg, now_ms, now_us)
     if #rows == arg.count then
       break
     end
-    local candidate = known and known[position]
-    local x = quarantine.load(id)
-    if x == nil then
-      take_away(id, from, candidate)
-      dropped = dropped + 1
-    elseif x.f.grant_until == nil and not try_grant(x, candidate, rows, arg, now_ms, now_us) then
+    local candidate = known and known[position] or nil
+    if try_candidate(id, candidate, from, rows, arg, now_ms, now_us) then
       dropped = dropped + 1
     end
   end

@@ -1,0 +1,84 @@
+-- The short way of plain work: it writes what the long way writes, in far fewer steps.
+--
+-- Most work is plain: it has no rare fields that its first lease or its completion touches (see
+-- `record.unpack_plain`), gets a lease for the first time and completes under it. For whatever is
+-- not plain, or would be refused, these functions do nothing, and the caller goes the long way.
+local digits = require("lib.digits")
+local feed = require("lib.feed")
+local keys = require("lib.keys")
+local lifecycle = require("generated.lifecycle")
+local limits = require("generated.limits")
+local pending = require("lib.pending")
+local record = require("lib.record")
+local values = require("lib.values")
+local wake = require("lib.wake")
+
+local plain = {}
+
+local ready = "runnable.ready"
+local held = lifecycle[ready].on.claim[1].target
+local completed = lifecycle[held].on.complete[1].target
+
+-- Like `lease.grant` and `lease.claimed_row`; nil when nothing was done.
+function plain.grant(id, lease_id, arg, now_ms, now_us)
+  local key = keys.execution(id)
+  -- stylua: ignore
+  local parses, state, lane, task, created_at, _, _, _, attempt, epoch, _, _, flags, rare
+    = pcall(record.unpack_plain, values.read(key))
+  if not parses or state ~= ready or attempt ~= "" or epoch ~= "" then
+    return nil
+  end
+  local lease_ms, worker = arg.lease_ms, arg.worker
+  local expires_at = now_ms + lease_ms
+  attempt, epoch = "0", digits.of(now_us)
+  -- stylua: ignore
+  values.write(key, record.pack_plain(
+    held, lane, task, created_at, now_ms, now_ms, expires_at, lease_ms, 0,
+    attempt, epoch, lease_id, worker, "", flags, rare))
+  pending.remove_row(keys.routed_index("ready", lane), id)
+  pending.add_row(keys.index("leased"), id, expires_at)
+  pending.set_field(keys.leases(), lease_id, id)
+  wake.lane(lane, expires_at)
+  feed.move(id, "claim", held, attempt, epoch, worker, "")
+  local input = flags % 2 == 0 and values.read(keys.input(id))
+  -- stylua: ignore
+  return {
+    id, "fresh", lane, task, attempt, "initial", lease_id, epoch, lease_ms, expires_at,
+    false, created_at, input,
+  }
+end
+
+-- Completes the execution under its live lease; false when nothing was done.
+function plain.complete(arg, now_ms)
+  local id = arg.id
+  local key = keys.execution(id)
+  -- stylua: ignore
+  local parses, state, lane, task, created_at, started_at, expires_at, lease_ms,
+    attempt, epoch, lease_id, worker, flags, rare, retention_ms
+    = pcall(record.unpack_plain, values.read(key))
+  if
+    not parses
+    or state ~= held
+    or lease_id ~= arg.lease_id
+    or epoch ~= digits.of(arg.epoch)
+    or attempt ~= digits.of(arg.attempt)
+    or expires_at <= now_ms
+  then
+    return false
+  end
+  -- stylua: ignore
+  values.write(key, record.pack_plain(
+    completed, lane, task, created_at, now_ms, started_at, expires_at, lease_ms, now_ms,
+    attempt, epoch, lease_id, worker, "complete " .. arg.digest, flags, rare))
+  if arg.result then
+    values.write(keys.ending(id), arg.result)
+  end
+  pending.remove_row(keys.index("leased"), id)
+  local kept_ms = retention_ms or limits.retention_default_ms
+  pending.add_row(keys.index("terminal"), id, now_ms + kept_ms)
+  pending.remove_field(keys.leases(), lease_id)
+  feed.move(id, "complete", completed, attempt, epoch, worker, "")
+  return true
+end
+
+return plain
