@@ -66,6 +66,7 @@ function scalarLimits(): Readonly<Record<string, number>> {
     lanes_bytes: bytesMax.lanes,
     input_bytes: bytesMax.input,
     inline_input_bytes: bytesMax.inlineInput,
+    lone_input_bytes: bytesMax.loneInput,
     failure_bytes: bytesMax.failure,
     tags_bytes: bytesMax.tags,
     tags_count: counts.tagsMax,

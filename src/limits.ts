@@ -95,6 +95,8 @@ export const bytesMax = {
   input: 1_048_576,
   /** Larger inputs travel beside the functions, not through Lua. */
   inlineInput: 1024,
+  /** One up to this size comes with its claim all the same when that claim asks for no other. */
+  loneInput: 16_384,
   failure: 102_400,
   capabilities: 4096,
   tags: 16_384,

@@ -49,6 +49,7 @@ return {
   lanes_bytes = 4160,
   input_bytes = 1048576,
   inline_input_bytes = 1024,
+  lone_input_bytes = 16384,
   failure_bytes = 102400,
   tags_bytes = 16384,
   tags_count = 64,

@@ -19,7 +19,7 @@ function granted.rows(lease_id, count, now_ms)
   for position, id in ipairs(redis.call("HMGET", keys.leases(), unpack(names))) do
     local x = id and record.load(id)
     if x and not due.apply(x, now_ms) and x.f.lease_id == names[position] then
-      found[#found + 1] = lease.claimed_row(x)
+      found[#found + 1] = lease.claimed_row(x, count)
     end
   end
   return found

@@ -1,4 +1,5 @@
 -- Giving a lease and taking it back.
+local inputs = require("lib.inputs")
 local keys = require("lib.keys")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
@@ -101,8 +102,9 @@ function lease.grant(x, lease_id, arg, now_ms, now_us)
   transition.commit(x, now_ms)
 end
 
--- The execution as its new holder gets it, in the order of the declared row.
-function lease.claimed_row(x)
+-- The execution as its new holder gets it, in the order of the declared row; it is one of at most
+-- `count` that are claimed together.
+function lease.claimed_row(x, count)
   local f = x.f
   return {
     x.id,
@@ -117,8 +119,7 @@ function lease.claimed_row(x)
     f.expires_at,
     f.attempt_deadline_at or false,
     f.created_at,
-    -- A large input is fetched by the claimer: passing it through here would cost more than that.
-    f.large == nil and values.read(keys.input(x.id)),
+    inputs.with_claim(x.id, f.large ~= nil, count),
   }
 end
 

@@ -5,6 +5,7 @@
 -- not plain, or would be refused, these functions do nothing, and the caller goes the long way.
 local digits = require("lib.digits")
 local feed = require("lib.feed")
+local inputs = require("lib.inputs")
 local keys = require("lib.keys")
 local lifecycle = require("generated.lifecycle")
 local limits = require("generated.limits")
@@ -40,7 +41,7 @@ function plain.grant(id, lease_id, arg, now_ms, now_us)
   pending.set_field(keys.leases(), lease_id, id)
   wake.lane(lane, expires_at)
   feed.move(id, "claim", held, attempt, epoch, worker, "")
-  local input = flags % 2 == 0 and values.read(keys.input(id))
+  local input = inputs.with_claim(id, flags % 2 == 1, arg.count)
   -- stylua: ignore
   return {
     id, "fresh", lane, task, attempt, "initial", lease_id, epoch, lease_ms, expires_at,

@@ -217,7 +217,7 @@ local function try_grant(x, candidate, lease_id, rows, arg, now_ms, now_us)
     return true
   end
   lease.grant(x, lease_id, arg, now_ms, now_us)
-  rows[#rows + 1] = lease.claimed_row(x)
+  rows[#rows + 1] = lease.claimed_row(x, arg.count)
   if candidate ~= nil and candidate.share ~= nil then
     turns.took(candidate.turns, candidate.share)
   end

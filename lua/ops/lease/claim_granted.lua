@@ -37,7 +37,7 @@ return op.define({
     local lapsed = x.f.grant_id == arg.grant_id and record.need(x, "grant_until") <= now_ms
     due.apply(x, now_ms)
     if x.f.state == "leased.held" and x.f.lease_id == lease_id then
-      local rows = { lease.claimed_row(x) }
+      local rows = { lease.claimed_row(x, 1) }
       return op.outcome("claimed", { rows = rows, replayed = true })
     end
     local code = wrong_state(x, arg.of)
@@ -64,6 +64,6 @@ return op.define({
       admission.acquire(x, now_ms)
     end
     lease.grant(x, lease_id, arg, now_ms, now_us)
-    return op.outcome("claimed", { rows = { lease.claimed_row(x) }, replayed = false })
+    return op.outcome("claimed", { rows = { lease.claimed_row(x, 1) }, replayed = false })
   end,
 })

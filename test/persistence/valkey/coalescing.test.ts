@@ -63,6 +63,21 @@ describe('Operations of one tick', () => {
     expect(counts).toEqual([1, 1, 0, 0])
   })
 
+  test.each([
+    ['comes with the claim of one', [4096], 1, 1],
+    ['is fetched beside the claim of one when it is very large', [16_385], 1, 2],
+    ['is fetched beside a claim of more, with all others', [4096, 4096], 2, 2],
+  ])('a large input %s', async (_, sizes, count, mgets) => {
+    const { backend } = await open({ url: at.server.url })
+    const inputs = sizes.map((size) => Buffer.alloc(size, 'input'))
+    await backend.submitMany(inputs.map((input) => work({ input })))
+    await at.forgetCalls()
+    const claimed = await claimAll(backend, { count })
+    expect(claimed.map(({ input }) => Buffer.from(input))).toEqual(inputs)
+    // The first one reads the records.
+    expect(await at.calls('mget')).toBe(mgets)
+  })
+
   test('see what those before them wrote', async () => {
     const { backend } = await open({ url: at.server.url })
     const { handle, executionId } = await submit(backend).then(() => claimOne(backend))
