@@ -153,7 +153,7 @@ function group.restore(g, votes, counts)
 end
 
 -- Begins a new round of a parent's waiting, unless one has begun: only what it has not seen yet
--- counts.
+-- counts. Whoever runs may still want what a join before did not need: no later round cancels it.
 function group.next_round(g)
   if hashes.get(g, "state") == "pending" then
     return
@@ -162,7 +162,7 @@ function group.next_round(g)
   hashes.set(g, "later_round", 1)
   local seen = hashes.number(g, "s") + hashes.number(g, "f") + hashes.number(g, "x")
   hashes.add(g, "n", -seen)
-  for _, name in ipairs({ "s", "f", "x" }) do
+  for _, name in ipairs({ "s", "f", "x", "remaining" }) do
     hashes.set(g, name, nil)
   end
   hashes.set(g, "state", "pending")

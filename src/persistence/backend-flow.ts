@@ -62,7 +62,10 @@ export interface Join {
   readonly policy: Choice<'join_policy'>
   /** How many must be satisfied, for a quorum. */
   readonly k?: number | undefined
-  /** What becomes of upstreams that are not needed any more. Default: they run on. */
+  /**
+   * What becomes of upstreams that are not needed any more. Default: they run on. They do in any
+   * case when an execution that has begun waits again.
+   */
   readonly remaining?: Choice<'join_remaining'> | undefined
   /** What happens when it can no longer be satisfied. Default: skip what has not started. */
   readonly impossible?: Choice<'join_impossible'> | undefined

@@ -177,14 +177,14 @@ export function restoreGroup(
 
 /**
  * Begins a new round of a parent's waiting, unless one has begun: only what it has not seen yet
- * counts.
+ * counts. Whoever runs may still want what a join before did not need: no later round cancels it.
  */
 export function nextRound({ hash }: Group): void {
   if (hash.get('state') === 'pending') return
   // Which round a vote belongs to is not kept: from here on none is taken back.
   hash.set('later_round', 1)
   hash.add('n', -(hash.number('s') + hash.number('f') + hash.number('x')))
-  for (const name of ['s', 'f', 'x']) hash.set(name, undefined)
+  for (const name of ['s', 'f', 'x', 'remaining']) hash.set(name, undefined)
   hash.set('state', 'pending')
 }
 

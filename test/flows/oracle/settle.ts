@@ -45,7 +45,7 @@ export function startRound(world: World, rules: Rules, group: Group): void {
   for (const edge of edges) {
     Object.assign(edge, { counted: counted.includes(edge), spared: false })
   }
-  Object.assign(group, { state: 'pending', laterRound: true })
+  Object.assign(group, { state: 'pending', remaining: 'run', laterRound: true })
 }
 
 /** Each pass tells whether it changed anything. */

@@ -48,6 +48,22 @@ const unknownPolicy = { do: 'cancelFlow', policy: 'banana' } as unknown as FlowE
 
 export const endingScenarios: readonly Scenario[] = [
   {
+    name: 'an execution that has begun and waits again for the same upstreams cancels none of them',
+    defects: [12],
+    steps: [
+      create(),
+      build(['a', 'b', 'c', 'd', 'e'], 'a>d b>d c>d b>e c>e', {
+        groups: [group('d', { policy: 'quorum', k: 1, remaining: 'cancel' })],
+      }),
+      ...ended('complete', 'a'),
+      start('b'),
+      start('d'),
+      wait('d', { policy: 'all', impossible: 'resume', collect: 'first' }),
+      operate('stop', 'c'),
+      expected({ nodes: { b: 'active', c: 'cancelled', d: 'waiting', e: 'skipped' }, spared: 0 }),
+    ],
+  },
+  {
     name: 'an upstream that another branch needs is not cancelled until that is decided too',
     defects: [12],
     steps: [
