@@ -8,7 +8,7 @@ local retry = require("lib.retry")
 local arguments = {}
 local parse = digits.parse
 
--- Decoders return the value, or nil and what is wrong. An absent optional argument is "".
+-- Decoders return the value, or nil and what is wrong.
 local function word(text)
   -- Most words are plain: telling so is much quicker than to look for what a word must not have.
   if #text <= limits.word_bytes and (text:find("^[%w._-]+$") or text:find("^[^%c%s|,]+$")) then
@@ -365,9 +365,8 @@ local decoders = {
 
 -- The decoder of a declared kind: a named one, or a whole number within the bounds of that name.
 function arguments.decoder_of(kind)
-  local decoder = decoders[kind]
-  if decoder ~= nil then
-    return decoder
+  if decoders[kind] ~= nil then
+    return decoders[kind]
   end
   local choices = limits.choices[kind]
   if choices ~= nil then

@@ -4,6 +4,7 @@ local digits = {}
 -- Attempts and positions are small numbers; what was claimed together shares one epoch.
 local texts, numbers, small_max = {}, {}, 1000
 local latest, latest_text
+local before, before_text
 -- From here on not every whole number is one of Lua's.
 local exact_max = 9007199254740992
 
@@ -13,6 +14,8 @@ function digits.of(value)
     return value
   elseif value == latest then
     return latest_text
+  elseif value == before then
+    return before_text
   end
   local text = texts[value]
   if text == nil then
@@ -20,6 +23,7 @@ function digits.of(value)
     if value < small_max then
       texts[value] = text
     else
+      before, before_text = latest, latest_text
       latest, latest_text = value, text
     end
   end
@@ -40,6 +44,7 @@ function digits.parse(text)
     if #text < 4 then
       numbers[text] = value
     elseif #text == 16 and text:byte() ~= 48 and value < exact_max then
+      before, before_text = latest, latest_text
       latest, latest_text = value, text
     end
   end

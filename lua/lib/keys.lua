@@ -159,8 +159,8 @@ end
 function keys.lanes()
   return shared("lanes")
 end
-function keys.leases()
-  return shared("leases")
+function keys.leases(claim)
+  return prefix .. "leases:" .. claim
 end
 function keys.sleepers()
   return shared("sleepers")

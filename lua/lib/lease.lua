@@ -1,8 +1,9 @@
 -- Giving a lease and taking it back.
+local claimed = require("lib.claimed")
 local inputs = require("lib.inputs")
 local keys = require("lib.keys")
+local leases = require("lib.leases")
 local limits = require("generated.limits")
-local pending = require("lib.pending")
 local record = require("lib.record")
 local stream = require("lib.stream")
 local transition = require("lib.transition")
@@ -98,15 +99,16 @@ function lease.grant(x, lease_id, arg, now_ms, now_us)
     record.set(x, "grant_worker", nil)
     record.set(x, "grant_until", nil)
   end
-  pending.set_field(keys.leases(), lease_id, x.id)
+  leases.enter(lease_id, x.id)
   transition.commit(x, now_ms)
 end
 
--- The execution as its new holder gets it, in the order of the declared row; it is one of at most
--- `count` that are claimed together.
-function lease.claimed_row(x, count)
+-- Adds the execution as its new holder gets it; it is one of at most `count` that are claimed
+-- together.
+function lease.hand_out(rows, x, count)
   local f = x.f
-  return {
+  claimed.add(
+    rows,
     x.id,
     f.lease_kind or "fresh",
     f.lane,
@@ -117,10 +119,10 @@ function lease.claimed_row(x, count)
     f.epoch,
     f.lease_ms,
     f.expires_at,
-    f.attempt_deadline_at or false,
+    f.attempt_deadline_at,
     f.created_at,
-    inputs.with_claim(x.id, f.large ~= nil, count),
-  }
+    inputs.with_claim(x.id, f.large ~= nil, count)
+  )
 end
 
 return lease

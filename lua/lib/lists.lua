@@ -1,6 +1,7 @@
 -- Reads arguments that are lists of records: for each record a line of lengths, then its fields.
 local arguments = require("lib.arguments")
 local limits = require("generated.limits")
+local optional = require("lib.optional")
 local parts = require("lib.parts")
 
 local lists = {}
@@ -8,24 +9,11 @@ local lists = {}
 local function plan_of(shape)
   local plan = {}
   for position, text in ipairs(shape) do
-    local name, kind, optional = text:match("^([%l_]+):([%l_]+)(%??)$")
-    plan[position] =
-      { name = name, decode = arguments.decoder_of(kind), is_optional = optional == "?" }
+    local name, kind, mark = text:match("^([%l_]+):([%l_]+)(%??)$")
+    local decode = arguments.decoder_of(kind)
+    plan[position] = { name = name, decode = mark == "?" and optional(decode) or decode }
   end
   return plan
-end
-
--- A field's value, or nil and why it does not fit; an absent one is false.
-local function decode_field(slot, text)
-  if slot.is_optional then
-    if text == "0" then
-      return false
-    elseif text:byte() ~= 49 then
-      return nil, "is not marked as absent or present"
-    end
-    text = text:sub(2)
-  end
-  return slot.decode(text)
 end
 
 -- The record that begins at a place and the place after it, or nil and what is wrong.
@@ -41,7 +29,7 @@ local function decode_record(plan, text, from)
     if slot == nil then
       return nil, "has too many fields"
     end
-    local value, why = decode_field(slot, text:sub(place, place + length - 1))
+    local value, why = slot.decode(text:sub(place, place + length - 1))
     if value == nil then
       return nil, slot.name .. " " .. why
     end

@@ -2,14 +2,18 @@
 local arguments = require("lib.arguments")
 local admission = require("lib.admission")
 local backlog = require("lib.backlog")
+local claimed = require("lib.claimed")
 local clock = require("lib.clock")
+local digits = require("lib.digits")
 local feed = require("lib.feed")
 local hashes = require("lib.hashes")
 local keys = require("lib.keys")
 local lanes = require("lib.lanes")
 local limit = require("lib.limit")
 local limits = require("generated.limits")
+local leases = require("lib.leases")
 local lists = require("lib.lists")
+local optional = require("lib.optional")
 local pending = require("lib.pending")
 local record = require("lib.record")
 local slots = require("lib.slots")
@@ -29,51 +33,40 @@ local function parse_fields(declared)
   return fields
 end
 
+-- Whether all fields are flags and numbers, so that the answer travels as one text.
+local function is_short(fields)
+  for _, field in ipairs(fields) do
+    if field.kind ~= "flag" and field.kind ~= "int" then
+      return false
+    end
+  end
+  return true
+end
+
 local strict = {
   __index = function(_, name)
     error("HOLDFAST_BUG no such name: " .. tostring(name))
   end,
 }
 
--- The text of an optional argument that is there.
-local function unwrap(text)
-  if text:byte() ~= 49 then
-    return nil, "is not marked as absent or present"
-  end
-  return text:sub(2)
-end
-
--- An optional argument travels as "0", or as "1" followed by its text.
-local function optionally(decode)
-  return function(text)
-    if text == "0" then
-      return false
-    end
-    local inner, why = unwrap(text)
-    if inner == nil then
-      return nil, why
-    end
-    return decode(inner)
-  end
-end
-
 -- Prepares an operation when it is first called: while a library loads, a server offers none of
 -- Lua's own functions.
 local function prepare(spec)
   local names, decoders = {}, {}
   for position, text in ipairs(spec.args) do
-    local name, kind, optional = text:match("^([%l_]+):([%l_]+)(%??)$")
+    local name, kind, mark = text:match("^([%l_]+):([%l_]+)(%??)$")
     if kind == "id" and name == "id" then
       spec.id_at = position
     end
     local decode = lists.decoder_of(kind) or arguments.decoder_of(kind)
     names[position] = name
-    decoders[position] = optional == "?" and optionally(decode) or decode
+    decoders[position] = mark == "?" and optional(decode) or decode
   end
   spec.names, spec.decoders, spec.arity = names, decoders, #names
   spec.outcomes = {}
   for name, declared in pairs(spec.returns) do
     spec.outcomes[name] = parse_fields(declared)
+    spec.outcomes[name].is_short = is_short(spec.outcomes[name])
   end
 end
 
@@ -119,8 +112,26 @@ local function encode_field(kind, value)
   elseif type(value) == "number" then
     return string.format("%.0f", value)
   end
-  -- Lists, maps and rows are flat already.
+  if kind == "claimed" then
+    return claimed.encode(value)
+  end
+  -- All other lists, maps and rows are flat already.
   return value
+end
+
+-- The outcome and its fields with spaces between them; "-" for one that is absent.
+local function encode_short(name, declared, fields)
+  local text = name
+  for position = 1, #declared do
+    local field = declared[position]
+    local value = fields[field.name]
+    if field.kind == "flag" then
+      text = text .. (value and " 1" or " 0")
+    else
+      text = text .. " " .. (digits.of(value) or "-")
+    end
+  end
+  return text
 end
 
 local function encode(spec, answer)
@@ -130,6 +141,9 @@ local function encode(spec, answer)
   local declared = spec.outcomes[answer.name]
   if declared == nil then
     error("HOLDFAST_BUG undeclared outcome " .. answer.name .. " of " .. spec.name)
+  end
+  if declared.is_short then
+    return encode_short(answer.name, declared, answer.fields)
   end
   local reply, fields = { answer.name }, answer.fields
   for position = 1, #declared do
@@ -167,11 +181,16 @@ local function decode(spec, args, first)
 end
 
 local function run_one(spec, args, first, now_ms, now_us)
+  local quick = spec.quick
+  local answer = quick and quick(now_ms, unpack(args, first, first + spec.arity - 1))
+  if answer then
+    return encode(spec, answer)
+  end
   local arg, refusal = decode(spec, args, first)
   if arg == nil then
     return refusal.refusal
   end
-  local answer = spec.run(arg, now_ms, now_us)
+  answer = spec.run(arg, now_ms, now_us)
   if slots.news ~= nil then
     admission.run(now_ms)
   end
@@ -244,6 +263,7 @@ local function serve(tags, args, reads_only)
   pending.begin()
   values.begin()
   wake.begin()
+  leases.begin()
   lanes.begin()
   limit.begin()
   slots.begin()

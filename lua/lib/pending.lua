@@ -1,71 +1,63 @@
--- Index writes of one server call, gathered so that a batch costs one command per index.
+-- Index writes of one server call, gathered so that a batch costs few commands per index.
 --
 -- Whoever reads an index flushes first; the call flushes at its end.
 local bulk = require("lib.bulk")
 
 local pending = {}
 
--- key → member → score, or false to remove it; for hashes field → value, or false.
-local rows, fields
+-- key → what is to be written there next: a list of values, their number `n`, and the command. What
+-- is written to one key stays in order: another command for it sends what was gathered before.
+local runs
 
 function pending.begin()
-  rows, fields = {}, {}
+  runs = {}
 end
 
-local function gather(by_key, key, name, value)
-  local entries = by_key[key]
-  if entries == nil then
-    entries = {}
-    by_key[key] = entries
+local function run_of(key, command)
+  local run = runs[key]
+  if run ~= nil and run.command ~= command then
+    bulk.send(run.command, key, run, run.n)
+    run = nil
   end
-  -- The last word on a row wins, whatever was gathered before.
-  entries[name] = value
+  if run == nil then
+    run = { command = command, n = 0 }
+    runs[key] = run
+  end
+  return run
+end
+
+local function put(command, key, value)
+  local run = run_of(key, command)
+  local n = run.n + 1
+  run[n], run.n = value, n
+end
+
+local function put_pair(command, key, first, second)
+  local run = run_of(key, command)
+  local n = run.n
+  run[n + 1], run[n + 2], run.n = first, second, n + 2
 end
 
 function pending.add_row(key, member, score)
-  gather(rows, key, member, score)
+  put_pair("ZADD", key, score, member)
 end
 
 function pending.remove_row(key, member)
-  gather(rows, key, member, false)
+  put("ZREM", key, member)
 end
 
 function pending.set_field(key, name, value)
-  gather(fields, key, name, value)
+  put_pair("HSET", key, name, value)
 end
 
 function pending.remove_field(key, name)
-  gather(fields, key, name, false)
-end
-
-local function flush_key(key, entries, set, unset, score_first)
-  local added, removed, adds, removes = {}, {}, 0, 0
-  for name, value in pairs(entries) do
-    if value == false then
-      removes = removes + 1
-      removed[removes] = name
-    else
-      added[adds + 1] = score_first and value or name
-      added[adds + 2] = score_first and name or value
-      adds = adds + 2
-    end
-  end
-  if adds > 0 then
-    bulk.send(set, key, added, adds)
-  end
-  if removes > 0 then
-    bulk.send(unset, key, removed, removes)
-  end
+  put("HDEL", key, name)
 end
 
 function pending.flush()
-  for key, entries in pairs(rows) do
-    flush_key(key, entries, "ZADD", "ZREM", true)
-    rows[key] = nil
-  end
-  for key, entries in pairs(fields) do
-    flush_key(key, entries, "HSET", "HDEL", false)
-    fields[key] = nil
+  for key, run in pairs(runs) do
+    runs[key] = nil
+    bulk.send(run.command, key, run, run.n)
   end
 end
 

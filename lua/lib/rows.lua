@@ -1,7 +1,7 @@
 -- Shapes of the rows that operations answer with.
 return {
-  -- What a worker needs to begin: its fence, its work, and when the lease ends; `lib/lease`
-  -- builds it in this order.
+  -- What a worker needs to begin: its fence, its work, and when the lease ends; `lib/claimed`
+  -- writes it in this order.
   claimed = {
     "id:text",
     "kind:text",

@@ -4,6 +4,7 @@ local feed = require("lib.feed")
 local flow = require("lib.flow")
 local group = require("lib.group")
 local keys = require("lib.keys")
+local leases = require("lib.leases")
 local lifecycle = require("generated.lifecycle")
 local limits = require("generated.limits")
 local pending = require("lib.pending")
@@ -209,7 +210,7 @@ function transition.commit(x, now_ms)
   end
   if left.index == "leased" and leaf.index ~= "leased" then
     -- Only a live lease is found by its id; its fields stay, as those of the last one.
-    pending.remove_field(keys.leases(), x.f.lease_id)
+    leases.leave(x.f.lease_id)
     if sources[x.event] ~= "worker" then
       -- Its holder did not give it back and works on until it is told.
       wake.lost(x.id, x.f.epoch or 0, x.event)

@@ -8,11 +8,12 @@ local values = {}
 
 -- key → its value as this call sees it; false when there is none.
 local known
--- Keys that this call changed, in order; one that changed twice is named twice, and written alike.
-local changed, changes
+-- Keys and values as they were written, in order, so that the last one counts; what was removed.
+local written, writes
+local removed, removes
 
 function values.begin()
-  known, changed, changes = {}, {}, 0
+  known, written, writes, removed, removes = {}, {}, 0, {}, 0
 end
 
 -- Returns false when there is none.
@@ -45,29 +46,28 @@ end
 
 function values.write(key, value)
   known[key] = value
-  changes = changes + 1
-  changed[changes] = key
+  written[writes + 1], written[writes + 2] = key, value
+  writes = writes + 2
 end
 
 function values.remove(key)
-  values.write(key, false)
+  known[key] = false
+  removes = removes + 1
+  removed[removes] = key
 end
 
 function values.flush()
-  local written, removed, writes, removes = {}, {}, 0, 0
-  for position = 1, changes do
-    local key = changed[position]
-    local value = known[key]
-    if value then
-      written[writes + 1], written[writes + 2] = key, value
-      writes = writes + 2
-    else
-      removes = removes + 1
-      removed[removes] = key
+  bulk.send_keys("MSET", written, writes)
+  local gone, count = {}, 0
+  for position = 1, removes do
+    local key = removed[position]
+    -- It may have been written again.
+    if known[key] == false then
+      count = count + 1
+      gone[count] = key
     end
   end
-  bulk.send_keys("MSET", written, writes)
-  bulk.send_keys("DEL", removed, removes)
+  bulk.send_keys("DEL", gone, count)
 end
 
 return values

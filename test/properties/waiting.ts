@@ -39,6 +39,17 @@ export interface Signal {
 
 const empty: Hash = new Map()
 
+/** Live leases and the executions that are under them. */
+export function leasesOf(dump: Dump): ReadonlyMap<string, string> {
+  const live = new Map<string, string>()
+  for (const key of dump.keys()) {
+    const claim = /^leases:(.*)$/.exec(key)?.[1]
+    if (claim === undefined) continue
+    for (const [number, id] of hashOf(dump, key)) live.set(`${claim}.${number}`, String(id))
+  }
+  return live
+}
+
 /** The fields under a key; none when there is no such key. */
 export function hashOf(dump: Dump, key: string): Hash {
   const stored = dump.get(key)

@@ -113,21 +113,17 @@ export const mutations: readonly Mutation[] = [
       '    return nil, replay(rest)',
   },
   ...shortWay([
-    ['asks for no lease id', '    or lease_id ~= arg.lease_id\n', ''],
-    ['asks for no epoch', '    or epoch ~= digits.of(arg.epoch)\n', ''],
-    ['asks for no attempt', '    or attempt ~= digits.of(arg.attempt)\n', ''],
+    ['asks for no lease id', '    or lease_id ~= given_lease_id\n', ''],
+    ['asks for no epoch', '    or epoch ~= given_epoch\n', ''],
+    ['asks for no attempt', '    or attempt ~= given_attempt\n', ''],
     ['completes in the very millisecond of expiry', 'expires_at <= now_ms', 'expires_at < now_ms'],
-    ['keeps no settlement', '"complete " .. arg.digest', '""'],
+    ['keeps no settlement', '"complete " .. digest', '""'],
     [
       'leaves completed work in the index of leases',
       'pending.remove_row(keys.index("leased"), id)',
       '',
     ],
-    [
-      'keeps the lease of completed work findable',
-      'pending.remove_field(keys.leases(), lease_id)',
-      '',
-    ],
+    ['keeps the lease of completed work findable', 'leases.leave(lease_id)', ''],
     [
       'tells nobody of a completion',
       'feed.move(id, "complete", completed, attempt, epoch, worker, "")',

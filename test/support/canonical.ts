@@ -119,8 +119,38 @@ export function answerText(name: OperationName, answer: Answer<OperationName>): 
     return `*${texts.length},${texts.map(put).join('')}`
   }
   const declared = operationPlans[name].returns[answer.outcome] ?? []
-  const fields = writeFields(declared, answer as unknown as Readonly<Record<string, unknown>>)
+  const values = answer as unknown as Readonly<Record<string, unknown>>
+  if (isShort(declared)) return put([answer.outcome, ...words(declared, values, '-')].join(' '))
+  const fields = writeFields(declared, values)
   return `*${declared.length + 1},${put(answer.outcome)}${fields}`
+}
+
+/** Whether an answer with these fields travels as one text. */
+export function isShort(declared: readonly FieldPlan[]): boolean {
+  return declared.every(({ type }) => type === 'flag' || type === 'int')
+}
+
+/** Values as words of one text. Bytes only say whether they are there; they follow it. */
+export function words(
+  declared: readonly FieldPlan[],
+  values: Readonly<Record<string, unknown>>,
+  absent: string,
+): string[] {
+  return declared.map(({ name, type }) => {
+    const value = values[name]
+    if (type === 'bytes') return value === undefined ? '0' : '1'
+    if (type === 'flag') return value === true ? '1' : '0'
+    return value === undefined ? absent : String(value)
+  })
+}
+
+function writeClaimed(
+  row: readonly FieldPlan[],
+  items: readonly Record<string, unknown>[],
+): string {
+  const lines = items.flatMap((item) => words(row, item, '')).join('\n')
+  const inputs = items.map(({ input }) => input).filter((input) => input instanceof Uint8Array)
+  return `*${1 + inputs.length},${[lines, ...inputs].map(put).join('')}`
 }
 
 function writeFields(
@@ -136,6 +166,7 @@ function writeField(type: string, value: unknown): string {
   if (value instanceof Uint8Array) return sized(Buffer.from(value).toString('latin1'))
   if (!Array.isArray(value)) return put(String(value))
   const row = rowPlans[type]
+  if (row !== undefined && type === 'claimed') return writeClaimed(row, value)
   const items = value.map((item: unknown) =>
     row === undefined
       ? put(item instanceof Uint8Array ? item : String(item))

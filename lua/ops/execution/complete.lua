@@ -5,6 +5,8 @@ local op = require("lib.op")
 local plain = require("lib.plain")
 local transition = require("lib.transition")
 
+local completed = op.outcome("completed", { replayed = false })
+
 return op.define({
   name = "execution.complete",
   events = { "complete" },
@@ -17,10 +19,10 @@ return op.define({
     "result:input?",
   },
   returns = { completed = { "replayed:flag" } },
+  quick = function(...)
+    return plain.complete(...) and completed
+  end,
   run = function(arg, now_ms)
-    if plain.complete(arg, now_ms) then
-      return op.outcome("completed", { replayed = false })
-    end
     local x, answer = fence.check_settle("complete", arg, now_ms, function()
       return op.outcome("completed", { replayed = true })
     end)
@@ -30,6 +32,6 @@ return op.define({
     transition.apply(x, "complete", {})
     fence.settle(x, "complete", arg.digest)
     finish.commit(x, nil, arg.result or nil, now_ms)
-    return op.outcome("completed", { replayed = false })
+    return completed
   end,
 })

@@ -2,6 +2,7 @@
 local admission = require("lib.admission")
 local backlog = require("lib.backlog")
 local cascade = require("lib.cascade")
+local claimed = require("lib.claimed")
 local digits = require("lib.digits")
 local due = require("lib.due")
 local exhaustion = require("lib.exhaustion")
@@ -217,7 +218,7 @@ local function try_grant(x, candidate, lease_id, rows, arg, now_ms, now_us)
     return true
   end
   lease.grant(x, lease_id, arg, now_ms, now_us)
-  rows[#rows + 1] = lease.claimed_row(x, arg.count)
+  lease.hand_out(rows, x, arg.count)
   if candidate ~= nil and candidate.share ~= nil then
     turns.took(candidate.turns, candidate.share)
   end
@@ -226,10 +227,8 @@ end
 
 -- The same for whatever is found under an id.
 local function try_candidate(id, candidate, from, rows, arg, now_ms, now_us)
-  local lease_id = arg.lease_id .. "." .. digits.of(#rows + 1)
-  local row = candidate == nil and plain.grant(id, lease_id, arg, now_ms, now_us)
-  if row then
-    rows[#rows + 1] = row
+  local lease_id = arg.lease_id .. "." .. digits.of(rows.count + 1)
+  if candidate == nil and plain.grant(rows, id, lease_id, arg, now_ms, now_us) then
     return false
   end
   local x = quarantine.load(id)
@@ -243,9 +242,9 @@ end
 -- Gives the best of these to the worker. Returns how many it could not have.
 local function grant(from, rows, arg, now_ms, now_us)
   local dropped = 0
-  local ids, known = candidates(from, arg.count - #rows)
+  local ids, known = candidates(from, arg.count - rows.count)
   for position, id in ipairs(ids) do
-    if #rows == arg.count then
+    if rows.count == arg.count then
       break
     end
     local candidate = known and known[position] or nil
@@ -259,13 +258,13 @@ end
 -- Returns what was claimed, and whether there may be more. As long as there is work that the worker
 -- cannot have, it looks behind it, and at what that has set free.
 local function take(arg, now_ms, now_us)
-  local rows, dropped, units = {}, 0, limits.work_per_call
+  local rows, dropped, units = claimed.rows(), 0, limits.work_per_call
   repeat
     units = backlog.run(now_ms, units)
     admission.run(now_ms)
     local dropped_now = grant(sources(arg), rows, arg, now_ms, now_us)
     dropped = dropped + dropped_now
-  until #rows == arg.count or dropped_now == 0 or dropped >= limits.withheld_per_call
+  until rows.count == arg.count or dropped_now == 0 or dropped >= limits.withheld_per_call
   return rows, dropped >= limits.withheld_per_call
 end
 
@@ -289,7 +288,7 @@ return op.define({
   run = function(arg, now_ms, now_us)
     -- Also when the lease id is new: a call that was given up can arrive after its repetition.
     local rows = granted.rows(arg.lease_id, arg.count, now_ms)
-    if #rows > 0 then
+    if rows.count > 0 then
       return op.outcome("claimed", { rows = rows, replayed = true })
     end
     if op.first("promote") then
@@ -297,7 +296,7 @@ return op.define({
     end
     local more
     rows, more = take(arg, now_ms, now_us)
-    if #rows > 0 then
+    if rows.count > 0 then
       return op.outcome("claimed", { rows = rows, replayed = false })
     end
     pending.flush()

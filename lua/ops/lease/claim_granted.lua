@@ -1,5 +1,6 @@
 -- Claim the one execution that a grant reserves: interrupted work, or work whose lease was lost.
 local admission = require("lib.admission")
+local claimed = require("lib.claimed")
 local due = require("lib.due")
 local exhaustion = require("lib.exhaustion")
 local flow = require("lib.flow")
@@ -37,7 +38,8 @@ return op.define({
     local lapsed = x.f.grant_id == arg.grant_id and record.need(x, "grant_until") <= now_ms
     due.apply(x, now_ms)
     if x.f.state == "leased.held" and x.f.lease_id == lease_id then
-      local rows = { lease.claimed_row(x, 1) }
+      local rows = claimed.rows()
+      lease.hand_out(rows, x, 1)
       return op.outcome("claimed", { rows = rows, replayed = true })
     end
     local code = wrong_state(x, arg.of)
@@ -64,6 +66,8 @@ return op.define({
       admission.acquire(x, now_ms)
     end
     lease.grant(x, lease_id, arg, now_ms, now_us)
-    return op.outcome("claimed", { rows = { lease.claimed_row(x, 1) }, replayed = false })
+    local rows = claimed.rows()
+    lease.hand_out(rows, x, 1)
+    return op.outcome("claimed", { rows = rows, replayed = false })
   end,
 })

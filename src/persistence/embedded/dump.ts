@@ -39,7 +39,7 @@ export function dumpKeyspace(keyspace: Keyspace): Map<string, DumpedValue> {
   putHash(put, 'lanes', keyspace.lanes.entries())
   putHash(put, 'config', keyspace.config.entries())
   putHash(put, 'keyring', keyspace.keyring.entries())
-  putHash(put, 'leases', keyspace.leases.entries())
+  for (const [claim, held] of leasesByClaim(keyspace)) putHash(put, `leases:${claim}`, held)
   putHash(put, 'sleepers', keyspace.sleepers.entries())
   putHashes(put, 'budget:', keyspace.budgets)
   putHashes(put, 'ledger0:', keyspace.ledgers[0])
@@ -155,6 +155,18 @@ function putSortedSet(put: Put, key: string, set: SortedSet): void {
 function putHash(put: Put, key: string, entries: Iterable<[string, string | number]>): void {
   const value = [...entries].map(([field, text]) => [field, String(text)] as const)
   put(key, { type: 'hash', value: value.sort(([a], [b]) => order(a, b)) })
+}
+
+/** A lease id is its claim's id, a dot and its number; see lua/lib/leases.lua. */
+function leasesByClaim({ leases }: Keyspace): ReadonlyMap<string, [string, string][]> {
+  const claims = new Map<string, [string, string][]>()
+  for (const [leaseId, id] of leases) {
+    const [, claim = leaseId, number = ''] = /^(.*)\.(\d+)$/.exec(leaseId) ?? []
+    const held = claims.get(claim) ?? []
+    claims.set(claim, held)
+    held.push([number, id])
+  }
+  return claims
 }
 
 function putHashes(put: Put, prefix: string, hashes: Hashes): void {

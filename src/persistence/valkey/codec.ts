@@ -1,6 +1,6 @@
 // Encodes arguments for the wire and decodes answers; no other file parses a reply.
 import { EngineError } from '../../errors.ts'
-import type { Answer, FieldPlan, OperationName } from '../contract.ts'
+import type { Answer, FieldPlan, OperationName, RowPlan } from '../contract.ts'
 import { corruptKey } from '../corruption.ts'
 import { operationPlans, partPlans, rowPlans } from '../generated/operations.ts'
 
@@ -65,6 +65,7 @@ export function decodeAnswer<Name extends OperationName>(
   reply: Reply,
   located = (message: string): string => message,
 ): Answer<Name> {
+  if (Buffer.isBuffer(reply)) return decodeShort(name, reply) as unknown as Answer<Name>
   const parts = expectList(reply, name)
   const outcome = text(parts[0])
   if (outcome === 'refused') return decodeRefusal(parts) as Answer<Name>
@@ -78,6 +79,54 @@ export function decodeAnswer<Name extends OperationName>(
   const declared = operationPlans[name].returns[outcome]
   if (declared === undefined) throw misfit(name, `unknown outcome ${outcome}`)
   return decodeFields(name, declared, parts, 1, { outcome }) as unknown as Answer<Name>
+}
+
+/** An answer whose fields are all flags and numbers: the words of one text. */
+function decodeShort(name: OperationName, reply: Buffer): Record<string, unknown> {
+  const [outcome = '', ...words] = reply.toString().split(' ')
+  const declared = operationPlans[name].returns[outcome]
+  if (declared?.length !== words.length) throw misfit(name, `unknown outcome ${outcome}`)
+  const answer: Record<string, unknown> = { outcome }
+  declared.forEach((field, position) => {
+    answer[field.name] = decodeWord(name, field, words[position] as string, '-')
+  })
+  return answer
+}
+
+/** Rows whose words are the lines of one text; what bytes they have follows it. */
+function decodeLines(where: string, plan: RowPlan, reply: readonly Reply[]): object[] {
+  const [all, ...blobs] = reply
+  const lines = text(all)
+  if (lines === '') return []
+  const words = lines.split('\n')
+  if (words.length % plan.length !== 0) throw misfit(where, 'lines are missing')
+  const rows: object[] = []
+  let blob = 0
+  for (let at = 0; at < words.length; at += plan.length) {
+    const row: Record<string, unknown> = {}
+    for (let position = 0; position < plan.length; position++) {
+      const field = plan[position] as FieldPlan
+      const word = words[at + position] as string
+      if (field.type !== 'bytes') row[field.name] = decodeWord(where, field, word, '')
+      else row[field.name] = word === '1' ? blobs[blob++] : undefined
+    }
+    rows.push(row)
+  }
+  return rows
+}
+
+/** `absent` is how the lack of an optional number is written. */
+function decodeWord(
+  where: string,
+  { name, type, optional }: FieldPlan,
+  word: string,
+  absent: string,
+): string | boolean | number | undefined {
+  if (type === 'text') return word
+  if (type === 'flag') return word === '1'
+  if (optional && word === absent) return undefined
+  const number = word === '' ? Number.NaN : Number(word)
+  return Number.isSafeInteger(number) ? number : corruptKey(where, name, 'is no whole number')
 }
 
 function decodeRefusal(parts: readonly Reply[]) {
@@ -126,6 +175,8 @@ function decodeValue(where: string, name: string, type: string, value: Reply): u
       return expectList(value, type).map(text)
     case 'blobs':
       return expectList(value, type)
+    case 'claimed':
+      return decodeLines(`${where} ${type}`, rowPlans[type] ?? [], expectList(value, type))
     case 'map':
       return decodeMap(expectList(value, type))
     default:

@@ -1,6 +1,6 @@
 // A suspended execution has exactly one open suspension and no lease; every other one has none.
 
-import { hashOf, suspensionOf, waitpointsOf } from '../waiting.ts'
+import { leasesOf, suspensionOf, waitpointsOf } from '../waiting.ts'
 import type { Fields } from '../world.ts'
 import type { Performed, Stored } from './performed.ts'
 
@@ -20,7 +20,7 @@ function openProblem({ dump }: Stored, id: string, fields: Fields): string | und
   if (fields.suspension !== s.id) return `names the suspension ${fields.suspension}, not ${s.id}`
   if (fields.wait_until !== s.f.get('timeout_at')) return `waits until ${fields.wait_until}`
   if (fields.parked === undefined) return 'is suspended, but its attempt is not interrupted'
-  const holder = hashOf(dump, 'leases').get(fields.lease_id ?? '')
+  const holder = leasesOf(dump).get(fields.lease_id ?? '')
   if (holder === id) return 'is suspended under a live lease'
   const active = waitpointsOf(dump, id).filter(({ state }) => state === 'active')
   const stray = active.find(({ suspension }) => suspension !== s.id)

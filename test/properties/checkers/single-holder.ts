@@ -1,4 +1,5 @@
 // Each execution has at most one holder, and nobody takes a lease that is still good.
+import { leasesOf } from '../waiting.ts'
 import { hasCome, type Performed, pairs } from './performed.ts'
 
 export function singleHolder(performed: Performed): string | undefined {
@@ -7,8 +8,7 @@ export function singleHolder(performed: Performed): string | undefined {
 
 /** Live leases and executions under a lease are one to one. */
 function leasesProblem({ after }: Performed): string | undefined {
-  const entries = after.dump.get('leases')?.value ?? []
-  const live = new Map(entries as readonly (readonly [string, string])[])
+  const live = leasesOf(after.dump)
   let held = 0
   for (const [id, { state, lease_id = '' }] of after.records) {
     if (state !== 'leased.held') continue
