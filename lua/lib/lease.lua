@@ -99,7 +99,7 @@ function lease.grant(x, lease_id, arg, now_ms, now_us)
     record.set(x, "grant_worker", nil)
     record.set(x, "grant_until", nil)
   end
-  leases.enter(lease_id, x.id)
+  leases.enter(arg.lease_id, lease_id, x.id)
   transition.commit(x, now_ms)
 end
 

@@ -9,28 +9,25 @@ local leases = {}
 
 local latest_claim, latest_key
 
--- Returns the hash and the field; a lease id is its claim's id, a dot and its number.
-local function place_of(lease_id)
-  local claim, number = lease_id:match("^(.*)%.(%d+)$")
-  claim = claim or lease_id
+local function key_of(claim)
   if claim ~= latest_claim then
     latest_claim, latest_key = claim, keys.leases(claim)
   end
-  return latest_key, number or ""
+  return latest_key
 end
 
 function leases.begin()
   latest_claim, latest_key = nil, nil
 end
 
-function leases.enter(lease_id, id)
-  local key, number = place_of(lease_id)
-  pending.set_field(key, number, id)
+-- A lease id is its claim's id, a dot and its number.
+function leases.enter(claim, lease_id, id)
+  pending.set_field(key_of(claim), lease_id:sub(#claim + 2), id)
 end
 
 function leases.leave(lease_id)
-  local key, number = place_of(lease_id)
-  pending.remove_field(key, number)
+  local claim, number = lease_id:match("^(.*)%.(%d+)$")
+  pending.remove_field(key_of(claim or lease_id), number or "")
 end
 
 -- The executions under live leases of a claim, by their numbers; nil when it has none.

@@ -175,15 +175,13 @@ export class ValkeyStore implements Store {
     if (large.length === 0) return answer
     const keys = large.map((row) => inputKey(this.tag(partition), row.id))
     const found = await this.repeat(() => this.connection.send('MGET', keys))
-    const inputs = new Map(
-      large.map((row, index) => [row.id, Array.isArray(found) && found[index]]),
-    )
-    const rows = answer.rows.flatMap((row) => {
-      if (row.input !== undefined) return [row]
-      const input = inputs.get(row.id)
-      // Cancelled and purged since: its lease is gone, so there is nothing to hand out.
-      return Buffer.isBuffer(input) ? [{ ...row, input }] : []
+    large.forEach((row, index) => {
+      const input = Array.isArray(found) && found[index]
+      // The row was just read from the reply, so nobody else has it yet.
+      if (Buffer.isBuffer(input)) (row as { input: Uint8Array | undefined }).input = input
     })
+    // Without an input it was cancelled and purged since: there is no lease to hand out.
+    const rows = answer.rows.filter((row) => row.input !== undefined)
     return Object.assign(answer, { rows })
   }
 
