@@ -77,7 +77,8 @@ local function arity(spec)
   return spec.arity
 end
 
--- Declares an operation: name, events that it may apply, arguments, outcomes, and how it runs.
+-- Declares an operation: name, events that it may apply, arguments, outcomes, and how it runs. A
+-- `quick` way gets the arguments as they arrive; it answers, or does nothing and returns nothing.
 function op.define(spec)
   registry[spec.name] = spec
   return spec
