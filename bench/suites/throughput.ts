@@ -32,7 +32,7 @@ const fullSizes: Sizes = { rounds: 5, executions: 10_000, one: 4000, bulk: 500 }
 const quickSizes: Sizes = { rounds: 2, executions: 100, one: 20, bulk: 20 }
 
 // What serves each of them best: more in flight makes neither quicker.
-const holdfast = backendContestant({ count: 128, loops: 4, ahead: true })
+const holdfast = backendContestant({ count: 200, loops: 3, ahead: true })
 const holdfastAlone = backendContestant({ count: 1, loops: 1, ahead: false })
 const bullmq16 = bullmqContestant(16)
 const bullmq64 = bullmqContestant(64)
@@ -94,7 +94,7 @@ async function measureLifecycles({ server, sizes, payloads, note }: Bench) {
     ),
     remarks: [
       `${payloads.length} executions a round, ${payloadBytes} bytes each, ${callers} submitters;` +
-        ' Holdfast claims up to 128 at a time, four times at once;' +
+        ' Holdfast claims up to 200 at a time, three times at once;' +
         ' BullMQ is the better of concurrency 16 and 64:',
       ...contestants.map((contestant) =>
         describeSamples(contestant, samples.get(contestant) ?? []),
