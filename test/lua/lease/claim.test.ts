@@ -1,24 +1,12 @@
 // What a claim leaves in the keyspace, beyond what its answer tells.
-import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type RunningServer, startServer } from '../../../scripts/servers.ts'
+import { expect, it } from 'vitest'
 import { openEmbeddedStore } from '../../../src/persistence/embedded/embedded-store.ts'
 import type { Store } from '../../../src/persistence/store.ts'
 import { createBackend } from '../../../src/persistence/store-backend.ts'
 import { openValkeyStore } from '../../../src/persistence/valkey/valkey-store.ts'
+import { useServer } from '../../support/valkey-server.ts'
 
-let server: RunningServer
-let client: Redis
-
-beforeAll(async () => {
-  server = await startServer({ flavour: 'valkey' })
-  client = new Redis(server.port)
-})
-
-afterAll(async () => {
-  client.disconnect()
-  await server.stop()
-})
+const atHand = useServer()
 
 async function emptyARoute(store: Store, look: () => Promise<boolean>): Promise<boolean[]> {
   const backend = createBackend(store)
@@ -39,8 +27,8 @@ async function emptyARoute(store: Store, look: () => Promise<boolean>): Promise<
 }
 
 it('a route is forgotten by the claim that finds nothing in it, on Valkey', async () => {
-  const store = await openValkeyStore({ url: server.url, namespace: 'routes' })
-  const look = async () => (await client.exists('{hf:routes:0}:routes:lane')) === 1
+  const store = await openValkeyStore({ url: atHand.server.url, namespace: 'routes' })
+  const look = async () => (await atHand.redis.exists('{hf:routes:0}:routes:lane')) === 1
   expect(await emptyARoute(store, look)).toEqual([true, true, false])
 })
 
